@@ -1,0 +1,307 @@
+# Shared by the lab's scripts; sourced, never run. Public interface and layout: lab/README.md
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+lab=$root/lab
+work=${OUTGUARD_LAB_DIR:-$root/build/lab}
+outguard=${OUTGUARD:-$root/build/outguard}
+me=lab/$(basename "$0")
+
+# Status of a run that the lab, not the command, made fail; and of one that met its time limit.
+# shellcheck disable=SC2034 # by lab/run
+readonly lab_failed=125 time_is_up=124
+
+say() { [ -n "${OUTGUARD_LAB_QUIET:-}" ] || printf 'lab: %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "$me" "$*" >&2; exit "$lab_failed"; }
+seconds_since() { printf '%d.%d s' $((($(date +%s%N) - $1) / 1000000000)) $((($(date +%s%N) - $1) / 100000000 % 10)); }
+now() { date +%s%N; }
+
+# usage: show_usage (the caller's leading comment, from line 2 to the first line that is not one)
+show_usage() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0"; }
+
+# --- host packages ------------------------------------------------------------------------------------------------------------
+
+# need PROGRAM=PACKAGE...: installs, from Debian, the packages whose programs are missing.
+need() {
+    local pair missing=()
+    for pair; do
+        command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || die "these Debian packages are missing; install them as root: apt-get install ${missing[*]}"
+    say "installing on this host: ${missing[*]}"
+    if ! install_packages "${missing[@]}"; then
+        die "apt-get could not install ${missing[*]} (see above); install them by hand and start again"
+    fi
+}
+
+install_packages() {
+    local log
+    log=$(mktemp)
+    { DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" ||
+        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"; }
+    } >"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; rm -f "$log"; return 1; }
+    rm -f "$log"
+}
+
+need_to_boot() { need qemu-system-x86_64=qemu-system-x86 ssh=openssh-client socat=socat setsid=util-linux; }
+
+# --- the options that say what VM to start ------------------------------------------------------------------------------------
+
+vm_kernel=6.1-cloud
+vm_accel=auto
+vm_memory=1024
+vm_cpus=2
+vm_docker=
+vm_devices=yes
+vm_reboot=
+vm_extra=()
+vm_image=          # lab/build: boot the image in this directory, and write to it
+vm_dies_with_us=   # lab/run: QEMU is killed when this process dies, whatever the way
+
+# parse_vm_option "$@": takes one such option; parsed = how many words it was, 0 if it is not one of them.
+# shellcheck disable=SC2034 # parsed: by the callers
+parse_vm_option() {
+    local extra
+    parsed=2
+    case $1 in
+        --docker) vm_docker=yes parsed=1 ;;
+        --no-devices) vm_devices='' parsed=1 ;;
+        --reboot) vm_reboot=yes parsed=1 ;;
+        --kernel) vm_kernel=$(value_of "$@") ;;
+        --accel) vm_accel=$(value_of "$@") ;;
+        --memory) vm_memory=$(value_of "$@") ;;
+        --cpus) vm_cpus=$(value_of "$@") ;;
+        --extra) extra=$(value_of "$@"); eval "vm_extra+=($extra)" ;;
+        *) parsed=0 ;;
+    esac
+}
+
+value_of() { [ $# -ge 2 ] || die "$1 needs a value (lab/README.md)"; printf '%s' "$2"; }
+
+check_vm_options() {
+    kernel_packages "$vm_kernel" >/dev/null
+    [[ $vm_memory =~ ^[1-9][0-9]*$ ]] || die "--memory takes a number of MiB, not '$vm_memory'"
+    [[ $vm_cpus =~ ^[1-9][0-9]*$ ]] || die "--cpus takes a number, not '$vm_cpus'"
+    case $vm_accel in auto | tcg | kvm) ;; *) die "--accel takes auto, tcg or kvm, not '$vm_accel'" ;; esac
+}
+
+# kernel_packages NAME: the stock Debian package(s) that are this kernel. One line per kernel: everything else follows.
+kernel_packages() {
+    case $1 in
+        6.1-cloud) echo linux-image-cloud-amd64 ;;
+        *) die "no kernel '$1' here; there is: 6.1-cloud" ;;
+    esac
+}
+
+image_dir() { printf '%s' "${vm_image:-$work/$vm_kernel}"; }
+
+# --- VMs and their directories ------------------------------------------------------------------------------------------------
+# A VM named NAME has one directory, on tmpfs, that $work/vm/NAME links to. In it:
+#   vault qmp.sock            outguard's          lab-qmp.sock ssh.sock ssh_port   the lab's way in
+#   serial.log qemu.log       what was said       pid owner                        QEMU's, and who started it
+#   docker                    present if Docker is to be waited for
+
+vm_link() { printf '%s/vm/%s' "$work" "$1"; }
+
+# vm_dir NAME: the directory of a VM that was started.
+vm_dir() {
+    [ -e "$(vm_link "$1")/owner" ] || die "no VM is named '$1'; start it with: lab/start $1"
+    readlink "$(vm_link "$1")"
+}
+
+vm_alive() { local pid; pid=$(cat "$1/pid" 2>/dev/null) && grep -qsF "$1" "/proc/$pid/cmdline"; }
+
+make_vm_dir() {
+    local name=$1 base=/dev/shm dir
+    [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || die "a VM's name is letters, digits, '-', '_' and '.', not '$name'"
+    mkdir -p "$work/vm"
+    sweep_dead_vms
+    [ -w $base ] || base=${TMPDIR:-/tmp}
+    dir=$(mktemp -d "$base/outguard-lab-$name.XXXXXX")
+    echo $$ >"$dir/owner"
+    if ! ln -s "$dir" "$(vm_link "$name")" 2>/dev/null; then
+        rm -rf "$dir"
+        die "a VM named '$name' is there already; stop it with: lab/stop $name"
+    fi
+    printf '%s\n' "$dir"
+}
+
+# Forgets VMs whose QEMU and starter are both gone (a host reboot, kill -9).
+sweep_dead_vms() {
+    local link dir owner
+    for link in "$work"/vm/*; do
+        [ -L "$link" ] || continue
+        dir=$(readlink "$link")
+        owner=$(cat "$dir/owner" 2>/dev/null || echo gone)
+        vm_alive "$dir" || [ -d "/proc/$owner" ] || forget_vm "${link##*/}" "$dir"
+    done
+}
+
+forget_vm() {
+    case $2 in */outguard-lab-*) rm -rf "$2" ;; esac
+    rm -f "$(vm_link "$1")"
+}
+
+# --- starting -----------------------------------------------------------------------------------------------------------------
+
+# start_vm NAME: starts QEMU as the vm_ options say; returns once its QMP sockets are there. Sets dir.
+start_vm() {
+    local name=$1 started
+    dir=$(make_vm_dir "$name")
+    started=$(now)
+    launch_qemu "$name"
+    until [ -S "$dir/lab-qmp.sock" ] && find_ssh_port >"$dir/ssh_port.new"; do
+        kill -0 "$(cat "$dir/pid")" 2>/dev/null || qemu_failed "$name"
+        [ $(($(now) - started)) -lt 20000000000 ] || qemu_failed "$name"
+        sleep 0.05
+    done
+    mv "$dir/ssh_port.new" "$dir/ssh_port"
+    [ -z "$vm_docker" ] || : >"$dir/docker"
+}
+
+qemu_failed() {
+    cat "$dir/qemu.log" >&2
+    stop_vm "$1" "$dir"
+    die "QEMU did not start (its own words are above)"
+}
+
+launch_qemu() {
+    local name=$1 devices machine=() drive cmdline prefix=(setsid)
+    mkdir -p "$work/tmp"
+    truncate -s 16M "$dir/vault"
+    devices=$(guard_devices "$name")
+    eval "machine=($devices)"
+    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet panic=-1 systemd.show_status=false"
+    [ -z "$vm_docker" ] || cmdline+=" systemd.wants=docker.service"
+    # Writes go to a file that is in no directory, and so is gone with QEMU.
+    drive="if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=$(image_dir)/base.raw"
+    [ -n "$vm_image" ] || drive+=",snapshot=on"
+    [ -n "$vm_reboot" ] || machine+=(-no-reboot)
+    [ -z "$vm_dies_with_us" ] || prefix+=(setpriv --pdeathsig KILL)
+
+    TMPDIR=$work/tmp "${prefix[@]}" qemu-system-x86_64 "${accel_args[@]}" -smp "$vm_cpus" \
+        -nodefaults -display none -no-user-config "${machine[@]}" \
+        -kernel "$(image_dir)/vmlinuz" -append "$cmdline" \
+        -drive "$drive" -device nvme,serial=root,drive=disk \
+        -netdev user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22 -device virtio-net-pci,netdev=net,romfile= \
+        -device virtio-rng-pci -serial file:"$dir/serial.log" -qmp unix:"$dir/lab-qmp.sock",server=on,wait=off \
+        "${vm_extra[@]}" </dev/null >"$dir/qemu.log" 2>&1 &
+    echo $! >"$dir/pid"
+}
+
+# What outguard needs of QEMU, as one line of shell words: its own answer, once it is built.
+guard_devices() {
+    if [ -z "$vm_devices" ]; then
+        printf -- '-machine q35 -m %s -qmp unix:%s/qmp.sock,server=on,wait=off\n' "$vm_memory" "$dir"
+    elif [ -x "$outguard" ]; then
+        "$outguard" qemu-args --name "$1" --memory "$vm_memory" --dir "$dir" || die "'$outguard qemu-args' failed (see above)"
+    else
+        printf -- '-machine q35,memory-backend=outguard-ram -m %s ' "$vm_memory"
+        printf -- '-object memory-backend-memfd,id=outguard-ram,size=%sM,share=on ' "$vm_memory"
+        printf -- '-object memory-backend-file,id=outguard-vault,size=16M,mem-path=%s/vault,share=on,readonly=on ' "$dir"
+        printf -- '-device ivshmem-plain,memdev=outguard-vault,master=on '
+        printf -- '-object memory-backend-memfd,id=outguard-mailbox,size=4M,share=on '
+        printf -- '-device ivshmem-plain,memdev=outguard-mailbox,master=on '
+        printf -- '-qmp unix:%s/qmp.sock,server=on,wait=off\n' "$dir"
+    fi
+}
+
+# choose_accel: settles auto, sets accel_args, says which in one line.
+# shellcheck disable=SC2034 # accel_name: by the callers
+choose_accel() {
+    local why=
+    if [ "$vm_accel" = auto ]; then
+        if why=$("$lab/probe-kvm" --kernel "$vm_kernel"); then vm_accel=kvm; else vm_accel=tcg; fi
+        why=" ($why)"
+    fi
+    case $vm_accel in
+        kvm) accel_args=(-accel kvm -cpu host) accel_name="KVM$why" ;;
+        tcg) accel_args=(-accel 'tcg,thread=multi' -cpu max) accel_name="TCG$why" ;;
+    esac
+}
+
+# QEMU picked a free port on 127.0.0.1 itself (port 0); ask it which.
+find_ssh_port() {
+    printf '%s\n' '{"execute":"qmp_capabilities"}' \
+        '{"execute":"human-monitor-command","arguments":{"command-line":"info usernet"}}' |
+        socat -t 0.2 - UNIX-CONNECT:"$dir/lab-qmp.sock" 2>/dev/null | sed -n 's/.*HOST_FORWARD\] *[0-9]* *127\.0\.0\.1 *\([0-9]*\).*/\1/p' | grep .
+}
+
+# --- waiting, talking, stopping -----------------------------------------------------------------------------------------------
+
+# ssh_args DIR: sets ssh_to_guest. No file of the user's is read; the host key is the one lab/build put in the image.
+ssh_args() {
+    local port
+    port=$(cat "$1/ssh_port")
+    ssh_to_guest=(ssh -F none -p "$port" -i "$work/ssh/key" -o IdentitiesOnly=yes -o BatchMode=yes -o LogLevel=ERROR
+        -o UserKnownHostsFile="$work/ssh/known_hosts" -o GlobalKnownHostsFile=none -o HostKeyAlias=outguard-lab
+        -o StrictHostKeyChecking=yes -o ControlPath="$1/ssh.sock" -o ForwardAgent=no -o ForwardX11=no root@127.0.0.1)
+}
+
+# wait_for_guest DIR SECONDS: until ssh answers, and Docker too if the VM was started with it.
+wait_for_guest() {
+    local dir=$1 deadline port patience=500 started
+    started=$(now)
+    deadline=$((started + $2 * 1000000000))
+    port=$(cat "$dir/ssh_port")
+    until banner_within "$patience" "$port"; do
+        vm_alive "$dir" || guest_stopped "$dir"
+        [ "$(now)" -lt $deadline ] || { show_serial "$dir"; die "no ssh after $2 s; the VM's console is above"; }
+        [ $patience -ge 4000 ] || patience=$((patience + 100))
+        sleep 0.1
+    done
+    ssh_args "$dir"
+    "${ssh_to_guest[@]}" -O check 2>/dev/null ||
+        "${ssh_to_guest[@]}" -o ControlMaster=yes -o ConnectTimeout=60 -fN </dev/null >/dev/null 2>"$dir/ssh.log" ||
+        { cat "$dir/ssh.log" >&2; die "ssh to the guest failed; if build/lab came from elsewhere: rm -r $work and start again"; }
+    say "guest up in $(seconds_since "$started")"
+    if [ -e "$dir/docker" ]; then
+        "${ssh_to_guest[@]}" systemctl start docker </dev/null ||
+            { "${ssh_to_guest[@]}" journalctl -u docker -n 20 --no-pager >&2; die "Docker does not start in the guest; its log is above"; }
+        say "Docker ready in $(seconds_since "$started")"
+    fi
+}
+
+# banner_within MILLISECONDS PORT. QEMU accepts at once and holds the connection while the guest is not up: hence the time-out.
+banner_within() {
+    timeout "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))" \
+        bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0 && read -r -u 3 line && [[ $line == SSH-* ]]' "$2" 2>/dev/null
+}
+
+guest_stopped() { show_serial "$1"; cat "$1/qemu.log" >&2; die "the VM stopped; its console is above"; }
+show_serial() { [ ! -s "$1/serial.log" ] || tail -n 25 "$1/serial.log" | tr -cd '\n\t -~' >&2; }
+
+# quoted WORD...: the words as one line for the guest's shell.
+quoted() { printf '%q ' "$@"; }
+
+# guest_run DIR COMMAND [ARG...]: the command's own stdin, stdout, stderr and status.
+# "exit $?" keeps the shell, so that death by a signal is told as 128+n.
+guest_run() {
+    local dir=$1 status=0
+    shift
+    ssh_args "$dir"
+    "${ssh_to_guest[@]}" "${ssh_tty[@]}" -- "$(quoted "$@"); exit \$?" || status=$?
+    [ $status = 255 ] || return $status
+    # ssh says 255 for its own failures too.
+    vm_alive "$dir" || guest_stopped "$dir"
+    "${ssh_to_guest[@]}" -O check 2>/dev/null || die "the connection to the guest broke"
+    return 255
+}
+ssh_tty=()
+
+# stop_vm NAME DIR: kills QEMU, removes every trace.
+stop_vm() {
+    local pid tries=0
+    if vm_alive "$2"; then
+        pid=$(cat "$2/pid")
+        kill "$pid" 2>/dev/null || true
+        while vm_alive "$2"; do
+            tries=$((tries + 1))
+            [ $tries -ne 60 ] || kill -KILL "$pid" 2>/dev/null || true
+            [ $tries -lt 200 ] || break
+            sleep 0.05
+        done
+    fi
+    forget_vm "$1" "$2"
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef ARM_ARM_H
+#define ARM_ARM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arm/hooks.h"
+#include "arm/window.h"
+#include "introspect/kernel.h"
+#include "profile/profile.h"
+#include "util/error.h"
+#include "vmm/machine.h"
+
+/*
+ * A guard in place in a guest kernel. Everything is prepared while the guest runs; it is stopped only for the
+ * stores that make the guard visible and lead to it.
+ */
+struct arm {
+	struct machine *machine; /* borrowed */
+	struct window window;
+	struct hooks hooks;
+	uint64_t code; /* guest-virtual */
+	size_t code_size;
+	uint64_t paused_us; /* how long the guest stood still */
+	uint64_t prepare_us; /* CPU time of this process for linking and preparing */
+	bool adopted; /* found in place, left by a daemon that died */
+};
+
+/*
+ * Puts the guard into the guest, or adopts the one that an earlier daemon left there. The vault's tables and
+ * names are left for the caller to fill (they are empty at first, or as the earlier daemon left them).
+ * On error nothing is armed and the guest runs as before.
+ */
+int arm_guard(struct arm *ret, struct machine *machine, const struct profile *profile,
+	      struct error *err);
+
+/*
+ * Takes the guard out: unhooks it, waits (at most @timeout_ms, with the guest running) until nobody is inside, and
+ * closes the window. -EBUSY when somebody stays inside: then it is unhooked but its memory stays mapped, and calling
+ * again goes on.
+ */
+int arm_remove(struct arm *arm, const struct kernel *kernel, unsigned int timeout_ms,
+	       struct error *err);
+
+/* Is all that arm_guard() wrote into the guest still there? 1 or 0. */
+int arm_is_intact(const struct arm *arm, const struct profile *profile);
+
+#endif

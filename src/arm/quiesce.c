@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A thread that sleeps in the guard (in a path walk, or waiting for the host) has a return address into it on
+ * its kernel stack, between the saved stack pointer and the stack's end; so has one that was interrupted or
+ * preempted there. Reading all these words costs the guard nothing while it works, where a counter of callers
+ * would cost two locked instructions on every open of every file. A word that only looks like such an address
+ * delays the detach: the caller tries again.
+ */
+#include "arm/quiesce.h"
+
+#include <string.h>
+
+#include "util/cleanup.h"
+
+#define STACK_SIZE 16384 /* THREAD_SIZE without KASAN (arch/x86/include/asm/page_64_types.h) */
+#define MAX_CPUS 64
+
+struct range {
+	uint64_t start, end;
+};
+
+/* All the words on the stack that a vCPU is on, from its stack pointer up. */
+struct stack {
+	uint64_t rsp;
+	uint64_t words[STACK_SIZE / 8];
+	size_t n;
+};
+
+static bool inside(const struct range *range, uint64_t value)
+{
+	return value >= range->start && value < range->end;
+}
+
+static bool words_are_clear(const uint64_t *words, size_t n, const struct range *range)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (inside(range, words[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Up to the first page that cannot be read: kernel stacks have guard pages between them. */
+static void stack_read(struct stack *stack, const struct space *space, uint64_t rsp)
+{
+	uint64_t at = rsp & ~7ULL;
+
+	stack->rsp = rsp;
+	stack->n = 0;
+	while (stack->n < ARRAY_SIZE(stack->words)) {
+		size_t n = (4096 - at % 4096) / 8;
+
+		if (n > ARRAY_SIZE(stack->words) - stack->n)
+			n = ARRAY_SIZE(stack->words) - stack->n;
+		if (space_read(space, at, stack->words + stack->n, n * 8) < 0)
+			return;
+		stack->n += n;
+		at += n * 8;
+	}
+}
+
+/*
+ * From where a thread's stack is in use. If it runs, its vCPU's stack pointer says so; if that is on an
+ * interrupt's stack, the way back to the thread's is stored there (call_on_irqstack() puts it at the top), so
+ * the lowest word that points into the thread's stack is low enough.
+ */
+static uint64_t stack_top(const struct kernel_task *task, const struct stack *stacks, int n)
+{
+	const struct range range = { task->stack, task->stack + STACK_SIZE };
+	uint64_t top = range.end;
+
+	for (int i = 0; i < n; i++) {
+		if (inside(&range, stacks[i].rsp))
+			return stacks[i].rsp;
+		for (size_t w = 0; w < stacks[i].n; w++) {
+			if (inside(&range, stacks[i].words[w]) && stacks[i].words[w] < top)
+				top = stacks[i].words[w];
+		}
+	}
+	return top < range.end ? top : task->saved_sp;
+}
+
+static bool thread_is_clear(const struct kernel *kernel, uint64_t address,
+			    const struct stack *stacks, int n, const struct range *range)
+{
+	uint64_t words[STACK_SIZE / 8], top, end;
+	struct kernel_task task;
+
+	if (kernel_task_read(kernel, address, &task) < 0)
+		return false;
+	end = task.stack + STACK_SIZE;
+	top = stack_top(&task, stacks, n) & ~7ULL;
+	if (top < task.stack || top > end)
+		top = task.stack;
+	if (space_read(kernel_space(kernel), top, words, end - top) < 0)
+		return true; /* no such memory: nobody stands on it */
+	return words_are_clear(words, (end - top) / 8, range);
+}
+
+/* Fills @ret_stacks for the vCPUs that are in the kernel. Returns their number, -1 when one is in the guard. */
+static int read_vcpus(struct machine *machine, const struct kernel *kernel,
+		      const struct range *range, struct stack *stacks)
+{
+	struct cpu cpus[MAX_CPUS];
+	int n_cpus = machine_cpus(machine, cpus, MAX_CPUS, NULL), n = 0;
+
+	if (n_cpus <= 0 || n_cpus > MAX_CPUS)
+		return -1;
+	for (int i = 0; i < n_cpus; i++) {
+		if (inside(range, cpus[i].rip))
+			return -1;
+		if (!(cpus[i].rip >> 63))
+			continue; /* in user mode: nothing on its kernel stack */
+		stack_read(&stacks[n], kernel_space(kernel), cpus[i].rsp);
+		if (!words_are_clear(stacks[n].words, stacks[n].n, range))
+			return -1;
+		n++;
+	}
+	return n;
+}
+
+bool quiesce_is_clear(struct machine *machine, const struct kernel *kernel, uint64_t start,
+		      uint64_t end)
+{
+	const struct range range = { start, end };
+	_cleanup_(freep) uint64_t *threads = calloc(KERNEL_MAX_TASKS, sizeof(*threads));
+	_cleanup_(freep) struct stack *stacks = calloc(MAX_CPUS, sizeof(*stacks));
+	int n, n_threads;
+
+	if (!threads || !stacks)
+		return false;
+	n = read_vcpus(machine, kernel, &range, stacks);
+	if (n < 0)
+		return false;
+	n_threads = kernel_thread_addresses(kernel, threads, KERNEL_MAX_TASKS);
+	if (n_threads <= 0)
+		return false;
+	for (int i = 0; i < n_threads; i++) {
+		if (!thread_is_clear(kernel, threads[i], stacks, n, &range))
+			return false;
+	}
+	return true;
+}

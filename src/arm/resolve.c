@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "arm/resolve.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int resolve_field(const struct profile *profile, const char *path, uint64_t *ret_value)
+{
+	struct profile_field field;
+
+	if (profile_field(profile, path, &field) < 0)
+		return -ENOENT;
+	*ret_value = field.offset;
+	return 0;
+}
+
+/*
+ * Since Linux e57ef2ed97c1 ("x86: Put hot per CPU variables into a struct") (in v6.2) the variable current_task
+ * is a member of pcpu_hot.
+ */
+static int resolve_current_task(const struct profile *profile, uint64_t *ret_value)
+{
+	uint64_t base = profile_symbol(profile, "pcpu_hot"), member;
+
+	if (base && resolve_field(profile, "pcpu_hot.current_task", &member) == 0) {
+		*ret_value = base + member;
+		return 0;
+	}
+	*ret_value = profile_symbol(profile, "current_task");
+	return *ret_value ? 0 : -ENOENT;
+}
+
+int resolve_name(void *data, const char *name, uint64_t *ret_value)
+{
+	const struct resolve *resolve = data;
+
+	if (!strncmp(name, "field.", 6))
+		return resolve_field(resolve->profile, name + 6, ret_value);
+	if (!strncmp(name, "size.", 5))
+		*ret_value = profile_struct_size(resolve->profile, name + 5);
+	else if (!strcmp(name, "percpu.current_task"))
+		return resolve_current_task(resolve->profile, ret_value);
+	else if (!strcmp(name, "vault"))
+		*ret_value = resolve->vault;
+	else if (!strcmp(name, "mailbox"))
+		*ret_value = resolve->mailbox;
+	else
+		*ret_value = profile_symbol(resolve->profile, name);
+	return *ret_value ? 0 : -ENOENT;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cache/plan.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "glob/glob.h"
+#include "util/cleanup.h"
+
+struct builder {
+	struct plan *plan;
+	size_t room, bytes;
+	struct hsearch_data index; /* path -> index + 1 */
+};
+
+struct plan *plan_free(struct plan *plan)
+{
+	if (plan) {
+		for (size_t i = 0; i < plan->n_names; i++)
+			free(plan->names[i].path);
+		free(plan->names);
+		free(plan->items);
+		free(plan);
+	}
+	return NULL;
+}
+
+DEFINE_CLEANUP(struct plan *, plan_free)
+
+static void builder_end(struct builder *builder)
+{
+	hdestroy_r(&builder->index);
+}
+
+/* Enters @path without its parents. Returns its index, or an error. */
+static int64_t add_one(struct builder *builder, const char *path, size_t len, uint32_t parent)
+{
+	struct plan *plan = builder->plan;
+	_cleanup_(freep) char *copy = strndup(path, len);
+	ENTRY *found, entry = { .key = copy };
+
+	if (!copy)
+		return -ENOMEM;
+	if (hsearch_r(entry, FIND, &found, &builder->index))
+		return (int64_t)(intptr_t)found->data - 1;
+	if (plan->n_names == builder->room) {
+		size_t room = builder->room * 2 + 64;
+		struct plan_name *names = realloc(plan->names, room * sizeof(*names));
+
+		if (!names)
+			return -ENOMEM;
+		plan->names = names;
+		builder->room = room;
+	}
+	builder->bytes += len + 1 + sizeof(uint32_t);
+	entry.data = (void *)(intptr_t)(plan->n_names + 1);
+	if (!hsearch_r(entry, ENTER, &found, &builder->index))
+		return -E2BIG;
+	plan->names[plan->n_names].path = TAKE_PTR(copy);
+	plan->names[plan->n_names].parent = parent;
+	return (int64_t)plan->n_names++;
+}
+
+/* Enters the first @len bytes of @path, and every directory above, root first. */
+static int64_t add_name(struct builder *builder, const char *path, size_t len)
+{
+	int64_t parent = 0;
+
+	for (size_t i = 1; i < len; i++) {
+		if (path[i] != '/')
+			continue;
+		parent = add_one(builder, path, i, (uint32_t)parent);
+		if (parent < 0)
+			return parent;
+	}
+	return len > 1 ? add_one(builder, path, len, (uint32_t)parent) : 0;
+}
+
+/* Length of what comes before the first name with a wildcard, without its slash; the whole of an exact path. */
+static size_t literal_length(const char *path)
+{
+	size_t wildcard = strcspn(path, "*?");
+
+	if (!path[wildcard])
+		return wildcard;
+	while (wildcard > 1 && path[wildcard - 1] != '/')
+		wildcard--;
+	return wildcard > 1 ? wildcard - 1 : 1;
+}
+
+static int add_items(struct builder *builder, const struct policy *policy)
+{
+	struct plan *plan = builder->plan;
+
+	if (add_one(builder, "/", 1, 0) < 0)
+		return -ENOMEM;
+	for (uint32_t r = 0; r < policy->n_rules; r++) {
+		for (size_t p = 0; p < policy->rules[r].n_paths; p++) {
+			const char *path = policy->rules[r].paths[p];
+			int64_t name = add_name(builder, path, literal_length(path));
+
+			if (name < 0)
+				return (int)name;
+			plan->items[plan->n_items++] = (struct plan_item){
+				.rule = r,
+				.path = path,
+				.name = (uint32_t)name,
+			};
+		}
+	}
+	return builder->bytes < GUARD_VAULT_NAMES_SIZE ? 0 : -E2BIG;
+}
+
+/* An upper bound of how many names there can be. */
+static void count(const struct policy *policy, size_t *ret_items, size_t *ret_names)
+{
+	*ret_items = 0;
+	*ret_names = 1;
+	for (size_t r = 0; r < policy->n_rules; r++) {
+		for (size_t p = 0; p < policy->rules[r].n_paths; p++) {
+			(*ret_items)++;
+			for (const char *c = policy->rules[r].paths[p]; *c; c++)
+				*ret_names += *c == '/';
+		}
+	}
+}
+
+int plan_new(struct plan **ret, const struct policy *policy, struct error *err)
+{
+	_cleanup_(plan_freep) struct plan *plan = calloc(1, sizeof(*plan));
+	_cleanup_(builder_end) struct builder builder = { .plan = plan };
+	size_t n_items, n_names;
+	int r;
+
+	count(policy, &n_items, &n_names);
+	if (!plan || !hcreate_r(n_names * 2, &builder.index))
+		return error_set(err, -ENOMEM, "out of memory");
+	plan->policy = policy;
+	plan->items = calloc(n_items ? n_items : 1, sizeof(*plan->items));
+	if (!plan->items)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = add_items(&builder, policy);
+	if (r == -E2BIG)
+		return error_set(err, r,
+				 "%s: its paths take more than the %d bytes there are for them; "
+				 "use patterns instead of long lists",
+				 policy->source, GUARD_VAULT_NAMES_SIZE);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	*ret = TAKE_PTR(plan);
+	return 0;
+}
+
+uint32_t plan_publish(const struct plan *plan, struct guard_vault *vault)
+{
+	uint64_t old = vault->names, half = !GUARD_NAMES_HALF(old);
+	uint32_t sequence = (uint32_t)(old >> GUARD_NAMES_SEQUENCE_SHIFT) + 1;
+	char *start = (char *)vault + GUARD_VAULT_NAMES + half * GUARD_VAULT_NAMES_SIZE;
+	uint32_t *offsets = (uint32_t *)start;
+	char *text = start + plan->n_names * sizeof(*offsets);
+
+	memset(start, 0, GUARD_VAULT_NAMES_SIZE);
+	for (size_t i = 0; i < plan->n_names; i++) {
+		offsets[i] = (uint32_t)(text - start);
+		text = stpcpy(text, plan->names[i].path) + 1;
+	}
+	__atomic_store_n(&vault->names,
+			 (uint64_t)sequence << GUARD_NAMES_SEQUENCE_SHIFT | half << 31 |
+				 plan->n_names,
+			 __ATOMIC_SEQ_CST);
+	return sequence;
+}
+
+uint32_t plan_locate(const struct plan *plan, const struct plan_item *item,
+		     const struct guard_resolved *resolved, const char **ret_pattern)
+{
+	uint32_t name = item->name;
+	const char *left;
+
+	while (resolved[name].error && plan->names[name].parent != name)
+		name = plan->names[name].parent;
+	left = item->path + (name ? strlen(plan->names[name].path) : 0);
+	*ret_pattern = left[0] && left[1] ? left + 1 : NULL;
+	return name;
+}
+
+uint32_t plan_levels(const char *pattern)
+{
+	uint32_t levels = 1;
+
+	if (strstr(pattern, "**"))
+		return GLOB_MAX_DEPTH;
+	for (; *pattern; pattern++)
+		levels += *pattern == '/';
+	return levels < GLOB_MAX_DEPTH ? levels : GLOB_MAX_DEPTH;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CACHE_TABLE_H
+#define CACHE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contract/guard_abi.h"
+#include "util/error.h"
+
+/*
+ * Writes the file metadata cache into the vault, while vCPUs read it. The guard's half of the agreement is
+ * guard/cache.h: it never sees an entry half-written, and never believes a table that was replaced under it.
+ *
+ * Between table_begin() and table_publish() changes gather in a second table, which comes into force by one
+ * store; otherwise they are made in the table in force. Not thread-safe.
+ */
+struct table;
+
+/* Pattern below a base directory, as guard_pattern; @text is relative to it. */
+struct table_pattern {
+	const char *text; /* copied */
+	uint32_t watch, deny, report;
+};
+
+/*
+ * Starts with an empty table in force in the vault's tables region. @vault must outlive it. With @keep the table that
+ * an earlier daemon left there stays in force, unknown, until the first table_publish(): then call table_begin()
+ * and keep from table_target(live). -EINVAL when the vault is too small.
+ */
+int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, struct error *err);
+
+/* Accepts NULL; leaves the vault as it is. Returns NULL. */
+struct table *table_free(struct table *table);
+
+/*
+ * Enters or replaces an entry (key, ino). -ENOSPC when the vault has no room for another: then nothing has
+ * changed.
+ */
+int table_set(struct table *table, const struct guard_entry *entry, struct error *err);
+
+/* Enters or replaces a base directory and all the patterns that hang from it. */
+int table_set_base(struct table *table, uint64_t super, uint64_t ino, uint32_t generation,
+		   const struct table_pattern *patterns, size_t n, struct error *err);
+
+/* Retires an entry. Returns whether there was one. */
+bool table_remove(struct table *table, uint64_t key, uint64_t ino);
+
+/* Retires all entries of a super block, of every kind. Returns how many. */
+size_t table_remove_super(struct table *table, uint64_t super);
+
+/* The entry as it is now, or false. */
+bool table_get(const struct table *table, uint64_t key, uint64_t ino, struct guard_entry *ret);
+
+/* Starts an empty table beside the one in force; table_publish() puts it in force, table_abandon() drops it. */
+int table_begin(struct table *table, struct error *err);
+void table_target(struct table *table, bool live); /* meanwhile: which of the two changes go to */
+void table_publish(struct table *table);
+void table_abandon(struct table *table);
+
+/* Entries there are, and entries there can be. */
+size_t table_count(const struct table *table);
+size_t table_capacity(const struct table *table);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef EVENTS_EVENT_H
+#define EVENTS_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "policy/policy.h"
+
+/*
+ * One thing that happened, as it is told to people and programs. Plain data, no pointers into guest
+ * memory; strings are NUL-terminated copies of what the guest said, and may hold any bytes.
+ */
+#define EVENT_MAX_PARENTS 5
+#define EVENT_PATH_MAX 1024
+
+struct event_file {
+	char path[EVENT_PATH_MAX]; /* as the container sees it */
+	char accessed_path[EVENT_PATH_MAX]; /* as the process that did it sees it; "" if it does not */
+	uint32_t device_major, device_minor;
+	uint64_t inode;
+	uint32_t generation;
+	uint32_t mode; /* with the type bits */
+	uint32_t uid, gid;
+	uint64_t size;
+};
+
+struct event_parent {
+	uint32_t pid;
+	uint32_t uid;
+	char name[16];
+};
+
+struct event_process {
+	uint32_t pid, tid; /* in the guest */
+	uint32_t inner_pid, inner_tid; /* in the process's own pid name space */
+	uint32_t ppid;
+	uint32_t uid, gid, euid, egid;
+	uint64_t start_ns; /* nanoseconds since the guest's boot */
+	char name[16];
+	char executable[EVENT_PATH_MAX]; /* "" if not known */
+	struct event_parent parents[EVENT_MAX_PARENTS]; /* nearest first */
+	unsigned int n_parents;
+	bool in_container; /* does it run in the container whose file it is? */
+};
+
+/* The container whose file it is. */
+struct event_container {
+	char id[72]; /* "" if the file belongs to none */
+	char engine[16];
+	char cgroup_path[512];
+	char hostname[72];
+};
+
+struct event {
+	uint64_t sequence; /* counts a VM's events from its attach, without a gap: a loss behind outguard would show */
+	uint64_t time_ns; /* host's CLOCK_REALTIME when the host took it */
+	uint64_t guest_time_ns; /* guest's CLOCK_REALTIME when it happened */
+	const char *vm;
+	const char *rule; /* name */
+	const char *message; /* the rule's, or NULL */
+	enum policy_severity severity;
+	enum policy_action action; /* what the rule says */
+	uint32_t operation; /* one policy_operation bit */
+	bool denied; /* what came of it */
+	struct event_file file;
+	struct event_process process;
+	struct event_container container;
+};
+
+/* One JSON object and a newline, as docs/EVENTS.md describes. Valid UTF-8 whatever the bytes are. */
+void event_print_json(const struct event *event, FILE *out);
+
+/* One line for a terminal: time, verdict, who, what, where. Control characters are escaped. */
+void event_print_text(const struct event *event, FILE *out, bool colour);
+
+#endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "glob/glob.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+static bool at_end(const char *pattern)
+{
+	return *pattern == '\0' || *pattern == '/';
+}
+
+static bool is_double_star(const char *pattern)
+{
+	return pattern[0] == '*' && pattern[1] == '*' && at_end(pattern + 2);
+}
+
+/* The pattern's next name, or its end. */
+static const char *next_name(const char *pattern)
+{
+	while (!at_end(pattern))
+		pattern++;
+	return *pattern == '/' ? pattern + 1 : pattern;
+}
+
+/*
+ * With one kind of wildcard that stands for "any run", it is enough to remember the last one met: when
+ * what follows it fails, let it swallow one more and try again. An earlier one never needs to give back.
+ * Each try pairs a place in the pattern with another place in the name than the tries before, and there is
+ * no way back behind a wildcard: no pair is looked at twice, which bounds the time by their number.
+ */
+bool glob_match_name(const char *pattern, const char *name)
+{
+	const char *star = NULL, *retry = NULL;
+
+	while (*name) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			retry = name;
+		} else if (!at_end(pattern) && (*pattern == '?' || *pattern == *name)) {
+			pattern++;
+			name++;
+		} else if (star) {
+			pattern = star;
+			name = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return at_end(pattern);
+}
+
+/* The same idea one level up: names instead of characters, "**" instead of '*'. */
+bool glob_match(const char *pattern, const char *const names[], unsigned int n)
+{
+	const char *star = NULL;
+	unsigned int i = 0, retry = 0;
+
+	while (i < n) {
+		if (is_double_star(pattern)) {
+			star = next_name(pattern);
+			if (!*star)
+				return true; /* last, with at least one name left for it */
+			pattern = star;
+			retry = i;
+		} else if (*pattern && glob_match_name(pattern, names[n - 1 - i])) {
+			pattern = next_name(pattern);
+			i++;
+		} else if (star) {
+			pattern = star;
+			i = ++retry;
+		} else {
+			return false;
+		}
+	}
+	return !*pattern;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GLOB_GLOB_H
+#define GLOB_GLOB_H
+
+/*
+ * Path patterns, matched name by name. Freestanding: the guard in the guest kernel and the policy on the
+ * host run this same code, so that they can never disagree.
+ *
+ * A pattern is names joined by '/', without a leading one. In a name, '*' stands for any characters, or
+ * none, and '?' for one byte; a leading dot is nothing special. The name "**" stands for any number of
+ * names, at least one where it comes last.
+ */
+
+/* Deepest file below a pattern's base directory that can be matched. A deeper one counts as matching. */
+#define GLOB_MAX_DEPTH 48
+
+/*
+ * Does the path match? @names are its names, last one first (as walking up from a file finds them); @n of
+ * them. Time is bounded by (length of pattern) x (length of path); no recursion, no memory.
+ */
+_Bool glob_match(const char *pattern, const char *const names[], unsigned int n);
+
+/* One name against one name of a pattern, which ends at '/' or NUL. */
+_Bool glob_match_name(const char *pattern, const char *name);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GUARD_CACHE_H
+#define GUARD_CACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contract/guard_abi.h"
+
+/*
+ * Look-up in the file metadata cache of @vault, as @table (a value of guard_vault.table) describes it. Never
+ * wraps: the host leaves GUARD_PROBE_LIMIT entries behind the last slot. The caller believes what it found, or
+ * did not find, only if vault.table is still @table afterwards.
+ */
+static inline const struct guard_entry *cache_find(const void *vault, uint64_t table, uint64_t key,
+						   uint64_t ino)
+{
+	const struct guard_entry *entry =
+		(const struct guard_entry *)((const char *)vault + GUARD_TABLE_PAGE(table) * 4096) +
+		(GUARD_HASH(key, ino) >> GUARD_TABLE_SHIFT(table));
+
+	for (unsigned int i = 0; i < GUARD_PROBE_LIMIT; i++, entry++) {
+		uint64_t found = *(const volatile uint64_t *)&entry->key;
+
+		if (found == GUARD_KEY_EMPTY)
+			return NULL;
+		if (found == key && *(const volatile uint64_t *)&entry->ino == ino)
+			return entry;
+	}
+	return NULL;
+}
+
+#endif

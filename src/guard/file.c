@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The hook on every open of a file. What it costs a file that nobody watches is the first ten lines of
+ * guard_file_open(): one look-up, no store, no call.
+ */
+#include "contract/guard_abi.h"
+#include "glob/glob.h"
+#include "guard/cache.h"
+#include "guard/describe.h"
+#include "guard/kernel.h"
+#include "guard/ring.h"
+
+#define TEXT_PATH 640
+#define TEXT_EXECUTABLE 448
+#define TEXT_CGROUP 512
+
+_Static_assert(sizeof(struct guard_file_record) + TEXT_PATH + TEXT_EXECUTABLE + TEXT_CGROUP <=
+		       GUARD_SLOT_SIZE,
+	       "texts fit behind the record");
+
+struct match {
+	uint32_t deny, report, watch, depth;
+	const void *base; /* inode */
+};
+
+/* Where a walk towards the root stands. */
+struct climb {
+	const void *dentry, *mount;
+};
+
+static int hook_file_open_slow(void *file);
+
+int guard_file_open(void *file)
+{
+	uint64_t table = READ_ONCE(vault.table);
+	const void *inode = file_inode(file);
+
+	if (unlikely(cache_find(vault_bytes, table, inode_super(inode), inode_ino(inode))))
+		return hook_file_open_slow(file);
+	if (unlikely((READ_ONCE(vault.table) ^ table) | (table & GUARD_TABLE_BASES)))
+		return hook_file_open_slow(file);
+	return 0;
+}
+
+static void match_identity(struct match *match, uint64_t table, const void *inode)
+{
+	const struct guard_entry *entry =
+		cache_find(vault_bytes, table, inode_super(inode), inode_ino(inode));
+
+	if (!entry || entry->generation != inode_generation(inode))
+		return;
+	match->deny = entry->deny;
+	match->report = entry->report;
+	match->watch = entry->watch;
+}
+
+/* One step towards the root of all mounts. False at the top. Needs rcu_lock(). */
+static bool climb(struct climb *at)
+{
+	const void *parent;
+
+	while (at->dentry == vfsmount_root(mount_vfsmount(at->mount))) {
+		parent = mount_parent(at->mount);
+		if (parent == at->mount)
+			return false;
+		at->dentry = mount_mountpoint(at->mount);
+		at->mount = parent;
+	}
+	parent = dentry_parent(at->dentry);
+	if (parent == at->dentry)
+		return false;
+	at->dentry = parent;
+	return true;
+}
+
+static void match_patterns(struct match *match, const struct guard_entry *base,
+			   const char *const names[], unsigned int n)
+{
+	const struct guard_pattern *pattern =
+		(const void *)(vault_bytes + (uint64_t)base->watch * 8);
+
+	for (uint32_t i = 0; i < base->deny; i++, pattern++) {
+		if (!glob_match(vault_bytes + pattern->text, names, n))
+			continue;
+		match->deny |= pattern->deny;
+		match->report |= pattern->report;
+		match->watch = pattern->watch;
+		match->depth = n;
+	}
+}
+
+/*
+ * Patterns hang from directories. Walks from the file up, at most as many levels as the file's super block has
+ * bases for, and tries what hangs from each. Names are read under RCU: a rename at this moment gives the old
+ * name or the new.
+ */
+static __attribute__((noinline)) void match_bases(struct match *match, uint64_t table,
+						  const void *file)
+{
+	const void *path = file_path(file), *inode = file_inode(file);
+	struct climb at = { path_dentry(path), NULL };
+	const struct guard_entry *super;
+	const char *names[GLOB_MAX_DEPTH];
+	uint32_t levels;
+
+	super = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_SUPER, 0);
+	/* Overlayfs opens the file below under the path above: that one has been judged. */
+	if (!super || dentry_inode(at.dentry) != inode)
+		return;
+	levels = super->deny < GLOB_MAX_DEPTH ? super->deny : GLOB_MAX_DEPTH;
+	at.mount = (const char *)path_mnt(path) - (unsigned long)field_mount_vfsmount;
+
+	rcu_lock();
+	for (uint32_t n = 0; n < levels;) {
+		const struct guard_entry *base;
+		const void *directory;
+
+		names[n++] = dentry_name(at.dentry);
+		if (!climb(&at))
+			break;
+		directory = dentry_inode(at.dentry);
+		if (!directory)
+			break;
+		base = cache_find(vault_bytes, table, inode_super(directory) | GUARD_KEY_BASE,
+				  inode_ino(directory));
+		if (base && base->generation == inode_generation(directory)) {
+			match->base = directory;
+			match_patterns(match, base, names, n);
+		}
+	}
+	rcu_unlock();
+}
+
+static void find_match(struct match *match, const void *file)
+{
+	uint64_t table;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		__builtin_memset(match, 0, sizeof(*match));
+		match_identity(match, table, file_inode(file));
+		if (table & GUARD_TABLE_BASES)
+			match_bases(match, table, file);
+	} while (__atomic_load_n(&vault.table, __ATOMIC_ACQUIRE) != table);
+}
+
+static void fill_record(struct guard_file_record *record, const void *file, uint32_t operations,
+			const struct match *match)
+{
+	const void *inode = file_inode(file);
+	uint32_t text = sizeof(*record);
+
+	record->operations = operations;
+	record->reported = operations & (match->report | match->deny);
+	record->denied = operations & match->deny;
+	record->asked = match->report & GUARD_OP_ASK;
+	record->watch = match->watch;
+	record->depth = match->depth;
+	describe_identity(&record->file, inode);
+	if (match->depth)
+		describe_identity(&record->base, match->base);
+	record->file_size = inode_size(inode);
+	record->mode = inode_mode(inode);
+	record->uid = inode_uid(inode);
+	record->gid = inode_gid(inode);
+	describe_process(&record->process);
+	record->path = describe_path(record, &text, TEXT_PATH, file_path(file));
+	record->executable = describe_executable(record, &text, TEXT_EXECUTABLE);
+	record->cgroup_path = describe_cgroup(record, &text, TEXT_CGROUP);
+}
+
+static void report(const void *file, uint32_t operations, const struct match *match)
+{
+	struct guard_file_record *record;
+	uint64_t position;
+
+	record = ring_take(GUARD_RECORD_FILE, &position);
+	if (!record)
+		return;
+	fill_record(record, file, operations, match);
+	ring_give(record, position, sizeof(*record));
+	if (match->report & GUARD_OP_ASK)
+		ring_wait_handled(position);
+}
+
+static __attribute__((noinline)) int hook_file_open_slow(void *file)
+{
+	uint32_t mode = file_mode(file), operations = 0;
+	struct match match;
+
+	if (mode & FMODE_READ)
+		operations |= GUARD_OP_READ;
+	if (mode & FMODE_WRITE)
+		operations |= GUARD_OP_WRITE;
+
+	find_match(&match, file);
+	if (!(operations & (match.deny | match.report)))
+		return 0;
+	if (match.report & GUARD_OP_ASK) {
+		report(file, operations, &match);
+		find_match(&match, file);
+		match.report &= ~GUARD_OP_ASK;
+		if (!(operations & (match.deny | match.report)))
+			return 0;
+	}
+	report(file, operations, &match);
+	return operations & match.deny ? -EPERM : 0;
+}

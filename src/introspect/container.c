@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Each name on the path is held against a table of the forms that engines give to a container's own
+ * cgroup, the most particular first; the last name that fits is the innermost container. A form
+ * with a parent is for names that say nothing by themselves.
+ */
+#include "introspect/container.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum id {
+	ID_HEX,
+	ID_NAME
+};
+
+static const struct form {
+	const char *parent; /* the name before; NULL for any, a '*' at its end for a prefix */
+	const char *prefix; /* what stands before the id */
+	const char *suffix;
+	enum id id;
+	const char *engine; /* NULL: looks like a container's, is none */
+} forms[] = {
+	/* systemd's driver, and the same names without ".scope" by cgroupfs */
+	{ NULL, "docker-", ".scope", ID_HEX, "docker" },
+	{ NULL, "cri-containerd-", ".scope", ID_HEX, "containerd" },
+	{ NULL, "nerdctl-", ".scope", ID_HEX, "containerd" },
+	{ NULL, "crio-", ".scope", ID_HEX, "cri-o" },
+	{ NULL, "crio-", "", ID_HEX, "cri-o" },
+	{ NULL, "libpod-", ".scope", ID_HEX, "podman" },
+	{ NULL, "libpod-", "", ID_HEX, "podman" },
+	{ NULL, "libpod-payload-", "", ID_HEX, "podman" }, /* --cgroups=split */
+	{ NULL, "lxc.payload.", "", ID_NAME, "lxc" },
+	{ "lxc.payload", "", "", ID_NAME, "lxc" },
+	{ "lxc", "", "", ID_NAME, "lxc" },
+	{ NULL, "machine-qemu\\x2d", ".scope", ID_NAME, NULL }, /* libvirt's VMs */
+	{ NULL, "machine-lxc\\x2d", ".scope", ID_NAME, "lxc" }, /* libvirt's containers */
+	{ "machine.slice", "machine-", ".scope", ID_NAME, "nspawn" },
+	{ "machine.slice", "systemd-nspawn@", ".service", ID_NAME, "nspawn" },
+	/* cgroupfs: the bare id; whose, the parent says */
+	{ "pod*", "", "", ID_HEX, "containerd" }, /* Kubernetes */
+	{ "kubepods*", "", "", ID_HEX, "containerd" },
+	{ "default", "", "", ID_HEX, "containerd" }, /* name spaces of containerd */
+	{ "k8s.io", "", "", ID_HEX, "containerd" },
+	{ NULL, "", "", ID_HEX, "docker" }, /* "/docker/ID", or any --cgroup-parent */
+};
+
+/* A stretch of the path. */
+struct name {
+	const char *at;
+	size_t n;
+};
+
+static bool is_parent(const char *pattern, struct name name)
+{
+	size_t n;
+
+	if (!pattern)
+		return true;
+	n = strlen(pattern);
+	if (pattern[n - 1] == '*')
+		return name.n >= n - 1 && strncmp(name.at, pattern, n - 1) == 0;
+	return name.n == n && strncmp(name.at, pattern, n) == 0;
+}
+
+static bool take_affixes(struct name *name, const char *prefix, const char *suffix)
+{
+	size_t n_prefix = strlen(prefix), n_suffix = strlen(suffix);
+
+	if (name->n <= n_prefix + n_suffix)
+		return false;
+	if (strncmp(name->at, prefix, n_prefix) != 0 ||
+	    strncmp(name->at + name->n - n_suffix, suffix, n_suffix) != 0)
+		return false;
+	name->at += n_prefix;
+	name->n -= n_prefix + n_suffix;
+	return true;
+}
+
+static bool is_hex_id(struct name id)
+{
+	return id.n == 64 && strspn(id.at, "0123456789abcdef") >= 64;
+}
+
+/* A host name's characters: all that the engines allow in a container's name. */
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '_' || c == '.';
+}
+
+/* Undoes systemd's "\x2d" for '-', the only escape that a name can need. */
+static bool copy_name(char *to, size_t size, struct name id)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < id.n; i++) {
+		char c = id.at[i];
+
+		if (id.n - i >= 4 && strncmp(id.at + i, "\\x2d", 4) == 0) {
+			c = '-';
+			i += 3;
+		}
+		if (!is_name_char(c) || n + 1 >= size)
+			return false;
+		to[n++] = c;
+	}
+	to[n] = '\0';
+	return true;
+}
+
+static bool match(struct container_name *ret, const struct form *form, struct name id)
+{
+	if (form->id == ID_HEX && !is_hex_id(id))
+		return false;
+	if (!copy_name(ret->id, sizeof(ret->id), id))
+		return false;
+	snprintf(ret->engine, sizeof(ret->engine), "%s", form->engine);
+	return true;
+}
+
+/*
+ * "kubepods-burstable-podUID.slice:cri-containerd:ID" is systemd's notation, taken literally by
+ * cgroupfs.
+ */
+static struct name after_colon(struct name name)
+{
+	for (size_t i = name.n; i > 0; i--)
+		if (name.at[i - 1] == ':')
+			return (struct name){ name.at + i, name.n - i };
+	return name;
+}
+
+static bool read_name(struct container_name *ret, struct name parent, struct name name)
+{
+	if (memmem(name.at, name.n, ":cri-containerd:", 16))
+		return match(ret, &(struct form){ .id = ID_HEX, .engine = "containerd" },
+			     after_colon(name));
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		const struct form *form = &forms[i];
+		struct name id = name;
+
+		if (!is_parent(form->parent, parent) ||
+		    !take_affixes(&id, form->prefix, form->suffix))
+			continue;
+		if (!form->engine)
+			return false;
+		if (match(ret, form, id))
+			return true;
+	}
+	return false;
+}
+
+bool container_from_cgroup(struct container_name *ret, const char *path)
+{
+	struct container_name found;
+	struct name parent = { path, 0 };
+	bool is_container = false;
+
+	while (*path) {
+		struct name name = { path, strcspn(path, "/") };
+
+		if (name.n && read_name(&found, parent, name)) {
+			*ret = found;
+			is_container = true;
+		}
+		parent = name;
+		path += name.n + (path[name.n] == '/');
+	}
+	return is_container;
+}

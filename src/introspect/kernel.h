@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef INTROSPECT_KERNEL_H
+#define INTROSPECT_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "memory/space.h"
+#include "profile/profile.h"
+#include "util/error.h"
+
+/*
+ * Readers of the guest kernel's objects, from outside, while it runs. Every pointer read may be stale or a lie:
+ * each reader fails with -EFAULT rather than believe an address it cannot read, each walk has a limit
+ * (-ELOOP), and what is returned is a copy. Guest addresses are uint64_t.
+ *
+ * All offsets that the readers use stand in one table (kernel.c), filled at once from BTF.
+ */
+struct kernel;
+
+/* Fails with -ENOTSUP and the names of the members or symbols that this kernel lacks. */
+int kernel_new(struct kernel **ret, const struct profile *profile, struct error *err);
+struct kernel *kernel_free(struct kernel *kernel);
+
+const struct space *kernel_space(const struct kernel *kernel);
+
+#define KERNEL_MAX_TASKS 65536
+
+struct kernel_cred {
+	uint32_t uid, gid, euid, egid, fsuid, fsgid;
+};
+
+struct kernel_task {
+	uint64_t address;
+	uint32_t pid, tgid; /* in the first pid name space */
+	uint32_t inner_pid; /* of the thread group, in its own */
+	uint64_t parent; /* real_parent's address */
+	uint64_t start_ns; /* since boot */
+	char name[16];
+	struct kernel_cred cred;
+	bool kernel_thread; /* no user memory */
+	uint64_t nsproxy, mnt_ns; /* addresses; 0 when exiting */
+	uint32_t mnt_ns_inum, pid_ns_inum, uts_ns_inum; /* 0 when exiting */
+	char hostname[65];
+	uint64_t cgroup; /* kernfs id on the unified hierarchy */
+	uint64_t root_dentry, root_mount; /* fs->root: dentry and vfsmount addresses; 0 when exiting */
+	uint64_t stack; /* lowest address */
+	uint64_t saved_sp; /* where its kernel stack stands while it does not run */
+};
+
+int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kernel_task *ret);
+uint64_t kernel_init_task(const struct kernel *kernel);
+
+/*
+ * Calls @visit for each process (thread group leader), or with @threads for each thread; stops when it returns
+ * other than 0 and returns that. Bounded by KERNEL_MAX_TASKS.
+ */
+int kernel_tasks_each(const struct kernel *kernel, bool threads,
+		      int (*visit)(const struct kernel_task *task, void *data), void *data);
+
+/* Addresses of all threads, cheaply: for work while the guest is paused. Returns the number, or an error. */
+int kernel_thread_addresses(const struct kernel *kernel, uint64_t *addresses, size_t n);
+
+/* The task's path on the unified cgroup hierarchy ("/system.slice/docker-...scope"). Returns its length. */
+int kernel_cgroup_path(const struct kernel *kernel, uint64_t task, char *buf, size_t size);
+
+struct kernel_inode {
+	uint64_t address, super, ino, size;
+	uint32_t generation, device, mode, uid, gid, n_links;
+};
+
+struct kernel_super {
+	uint64_t address;
+	uint32_t device; /* kernel's dev_t */
+	char type[32]; /* "overlay", "ext4" */
+};
+
+struct kernel_file {
+	uint64_t address, dentry, mount /* vfsmount */, inode;
+	uint32_t mode, flags;
+};
+
+int kernel_inode_read(const struct kernel *kernel, uint64_t address, struct kernel_inode *ret);
+int kernel_super_read(const struct kernel *kernel, uint64_t address, struct kernel_super *ret);
+int kernel_file_read(const struct kernel *kernel, uint64_t address, struct kernel_file *ret);
+int kernel_dentry_inode(const struct kernel *kernel, uint64_t dentry, uint64_t *ret_inode);
+
+/*
+ * Path of (dentry, vfsmount) as seen from a root (dentry, vfsmount; both 0: from the top of its mounts). Returns
+ * its length, -ENAMETOOLONG, -ENOENT when the root was not met on the way up.
+ */
+int kernel_path(const struct kernel *kernel, uint64_t dentry, uint64_t vfsmount, uint64_t root_dentry,
+		uint64_t root_vfsmount, char *buf, size_t size);
+
+/* A file system mounted somewhere below a root. */
+struct kernel_mount {
+	uint64_t super;
+	uint64_t root_dentry; /* what of it is mounted */
+	char path[1024]; /* where, as seen from the root; "/" is the root itself */
+};
+
+/*
+ * Calls @visit for each mount at or below the root directory @root_dentry (the mount root of a container),
+ * in the mount name space of @task. Bounded to 100,000 mounts.
+ */
+int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
+		       int (*visit)(const struct kernel_mount *mount, void *data), void *data);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+/*
+ * A policy file (YAML), parsed and checked: an immutable list of rules. docs/POLICY.md describes the
+ * language. A new policy is a new object; the old one stays until the new one stands whole.
+ */
+
+/* Operations, as bits. The order is the order of the names in policies and events. */
+enum policy_operation {
+	POLICY_READ = 1 << 0,
+	POLICY_WRITE = 1 << 1,
+};
+#define POLICY_N_OPERATIONS 2
+
+enum policy_action {
+	POLICY_AUDIT, /* let it happen and report it */
+	POLICY_DENY, /* refuse it and report it */
+};
+
+enum policy_severity {
+	POLICY_SEVERITY_LOW,
+	POLICY_SEVERITY_MEDIUM, /* where a rule says nothing */
+	POLICY_SEVERITY_HIGH,
+	POLICY_SEVERITY_CRITICAL,
+};
+
+/* Which containers a rule is for. An empty list means any; all three must agree. */
+struct policy_selector {
+	char **ids; /* full ids or prefixes of at least 12 hexadecimal digits */
+	size_t n_ids;
+	char **engines; /* "docker", "containerd", "podman", "cri-o", ... */
+	size_t n_engines;
+	char **hostnames; /* globs: '*' and '?' */
+	size_t n_hostnames;
+};
+
+struct policy_rule {
+	char *name;
+	char **paths; /* absolute, normalised; exact or with '*', '?', '**' */
+	size_t n_paths;
+	struct policy_selector containers;
+	uint32_t operations; /* enum policy_operation bits */
+	enum policy_action action;
+	enum policy_severity severity;
+	char *message; /* or NULL */
+	unsigned int line; /* where it starts in the file, from 1 */
+};
+
+struct policy {
+	struct policy_rule *rules;
+	size_t n_rules;
+	char *source; /* name of the file it came from */
+	char digest[65]; /* SHA-256 of the file's bytes, hexadecimal */
+};
+
+/*
+ * Reads and checks a policy. On error the message is "FILE:LINE:COLUMN: what is wrong; what would be
+ * right", and *@ret is untouched. The policy is the caller's, to be freed with policy_free().
+ */
+int policy_load(struct policy **ret, const char *path, struct error *err);
+
+/* The same from memory; @source names it in messages. */
+int policy_parse(struct policy **ret, const char *text, size_t size, const char *source,
+		 struct error *err);
+
+/* Accepts NULL. Returns NULL. */
+struct policy *policy_free(struct policy *policy);
+
+/* Is @path (one of a rule's) a pattern? */
+bool policy_path_is_glob(const char *path);
+
+/*
+ * Do the parts of the selector that are known at the start of a container agree with it? @hostname may
+ * be NULL while it is not known: then the host name is not judged.
+ */
+bool policy_selects(const struct policy_selector *selector, const char *id, const char *engine,
+		    const char *hostname);
+
+/* "read", "deny", "high"; "?" for a value that is none. One operation bit at a time. */
+const char *policy_operation_name(uint32_t operation);
+const char *policy_action_name(enum policy_action action);
+const char *policy_severity_name(enum policy_severity severity);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PROFILE_TYPES_H
+#define PROFILE_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+/* The guest kernel's types (BTF, Documentation/bpf/btf.rst), as far as structures and unions go. */
+struct types;
+
+/*
+ * Copies @size bytes of BTF, checks them, and indexes the structures and unions by name. Returns 0,
+ * -ENOTSUP (broken, or of a kind this version does not know) or -ENOMEM.
+ */
+int types_new(struct types **ret, const void *btf, size_t size, struct error *err);
+
+/* Accepts NULL. Returns NULL. */
+struct types *types_free(struct types *types);
+
+/*
+ * Where a member is, by a path of names that starts with that of a structure. Bytes from the start
+ * of the structure, and bytes; of a bit field, those of its storage unit. Returns 0 or -ENOENT.
+ */
+int types_field(const struct types *types, const char *path, uint32_t *ret_offset,
+		uint32_t *ret_size);
+
+/* Size of a structure or union in bytes, 0 when there is none of that name. */
+uint32_t types_struct_size(const struct types *types, const char *name);
+
+/* Types of all kinds, `void` not counted. */
+size_t types_n(const struct types *types);
+
+#endif

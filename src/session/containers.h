@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SESSION_CONTAINERS_H
+#define SESSION_CONTAINERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "introspect/container.h"
+
+/*
+ * The containers of one guest, known by their mount name space. Counted: the list holds one reference, each watch
+ * another, so that an event that comes late can still say whose file it was.
+ */
+struct container {
+	struct container *next;
+	unsigned int n_refs;
+	struct container_name name;
+	char cgroup_path[512];
+	char hostname[72]; /* "" until it is decided */
+	uint32_t mnt_ns, uts_ns; /* inode numbers */
+	uint32_t pid; /* a process that was in it when it was found */
+	uint64_t task; /* that process's address; may be stale */
+	uint64_t root_super;
+	bool before_start; /* its files were entered before its first process ran */
+	bool resolved; /* its view has been entered for the policy in force */
+	bool lost; /* its view could not be resolved; `outguard status` says so */
+	unsigned int n_entries;
+	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
+	unsigned int missed_sweeps;
+};
+
+struct containers {
+	struct container *first;
+	size_t n;
+};
+
+/* The container with this mount name space, or NULL. Borrowed. */
+struct container *containers_find(const struct containers *containers, uint32_t mnt_ns);
+
+/* Enters a new one, with the list's reference. Borrowed. NULL when out of memory. */
+struct container *containers_add(struct containers *containers, uint32_t mnt_ns);
+
+/* Takes it off the list. Watches may still refer to it. */
+void containers_remove(struct containers *containers, struct container *container);
+
+void containers_clear(struct containers *containers);
+
+struct container *container_ref(struct container *container);
+
+/* Accepts NULL. Returns NULL. */
+struct container *container_unref(struct container *container);
+
+#endif

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "session/enter.h"
+#include "session/report.h"
+#include "session/sweep.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define MAX_CPUS 64
+#define RECORDS_PER_POLL 512
+#define SWEEP_NS 5000000000ULL
+#define RETRY_NS 500000000ULL
+#define REMOVE_TIMEOUT_MS 10000
+
+DEFINE_CLEANUP(struct session *, session_leave)
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static struct guard_vault *vault_of(const struct session *session)
+{
+	return (struct guard_vault *)machine_vault(session->machine)->host;
+}
+
+/* Reads the profile by whichever vCPU is in a state that shows the kernel. */
+static int read_profile(struct session *session, struct error *err)
+{
+	struct cpu cpus[MAX_CPUS];
+	int n = machine_cpus(session->machine, cpus, MAX_CPUS, err), r = -EAGAIN;
+
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n && i < MAX_CPUS && r == -EAGAIN; i++)
+		r = profile_read(&session->profile, machine_ram(session->machine), &cpus[i], err);
+	return r;
+}
+
+/* Lets go of everything that belongs to one life of the guest's kernel. The guest is not touched. */
+static void forget_kernel(struct session *session)
+{
+	errands_clear(&session->errands);
+	views_clear(&session->views);
+	session->watches = watches_free(session->watches);
+	session->table = table_free(session->table);
+	containers_clear(&session->containers);
+	session->kernel = kernel_free(session->kernel);
+	session->profile = profile_free(session->profile);
+	memset(&session->arm, 0, sizeof(session->arm));
+}
+
+static void forget_old_policy(struct session *session)
+{
+	session->old_plan = plan_free(session->old_plan);
+	session->old_policy = policy_free(session->old_policy);
+}
+
+struct session *session_leave(struct session *session)
+{
+	if (!session)
+		return NULL;
+	if (session->arm.machine && session->state == SESSION_GUARDING)
+		__atomic_store_n(&vault_of(session)->host_away, 1, __ATOMIC_SEQ_CST);
+	forget_kernel(session);
+	forget_old_policy(session);
+	session->plan = plan_free(session->plan);
+	session->policy = policy_free(session->policy);
+	machine_free(session->machine);
+	free(session);
+	return NULL;
+}
+
+/* The host's side of a guard that has just been put in place, or was found there. */
+static int take_up(struct session *session, struct error *err)
+{
+	const struct machine_device *vault = machine_vault(session->machine);
+	const struct machine_device *mailbox = machine_mailbox(session->machine);
+	int r;
+
+	vault_of(session)->host_away = 0;
+	r = table_new(&session->table, vault->host, vault->size, session->arm.adopted, err);
+	if (r < 0)
+		return r;
+	session->watches = watches_new(session->table);
+	if (!session->watches)
+		return error_set(err, -ENOMEM, "out of memory");
+	/* What an earlier daemon left in force stays so until all is resolved again. */
+	if (session->arm.adopted)
+		r = watches_begin(session->watches, err);
+	if (r < 0)
+		return r;
+	ring_init(&session->ring, mailbox->host, mailbox->size, vault_of(session));
+	session->errands.last_id = now_ns(); /* not an id that an earlier daemon used */
+	session->names_sequence = plan_publish(session->plan, vault_of(session));
+	sweep_containers(session);
+	return 0;
+}
+
+static int arm_session(struct session *session, struct error *err)
+{
+	int r = machine_refresh_devices(session->machine, err);
+
+	if (r == 0)
+		r = read_profile(session, err);
+	if (r == 0)
+		r = kernel_new(&session->kernel, session->profile, err);
+	if (r == 0)
+		r = sweep_guest(session, err);
+	if (r == 0)
+		r = arm_guard(&session->arm, session->machine, session->profile, err);
+	if (r < 0) {
+		forget_kernel(session);
+		return r;
+	}
+	r = take_up(session, err);
+	if (r < 0) {
+		if (!session->arm.adopted)
+			arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, NULL);
+		forget_kernel(session);
+		return r;
+	}
+	session->state = SESSION_GUARDING;
+	session->attached_ns = now_ns();
+	session->next_sweep_ns = session->attached_ns + SWEEP_NS;
+	return 0;
+}
+
+int session_attach(struct session **ret, const struct session_config *config, struct policy *policy,
+		   struct error *err)
+{
+	_cleanup_(session_leavep) struct session *session = calloc(1, sizeof(*session));
+	int r;
+
+	if (!session)
+		return error_set(err, -ENOMEM, "out of memory");
+	snprintf(session->name, sizeof(session->name), "%s", config->name);
+	snprintf(session->qmp_path, sizeof(session->qmp_path), "%s", config->qmp_path);
+	session->sink = config->sink;
+	session->sink_data = config->sink_data;
+	r = plan_new(&session->plan, policy, err);
+	if (r == 0)
+		r = machine_open(&session->machine, config->qmp_path, config->timeout_ms, err);
+	if (r == 0)
+		r = arm_session(session, err);
+	if (r == -EAGAIN && config->wait_for_boot)
+		r = 0; /* SESSION_WAITING */
+	if (r < 0)
+		return r;
+	session->policy = policy;
+	*ret = TAKE_PTR(session);
+	return 0;
+}
+
+/* Takes all that the guard has said so far, at most once around the ring. */
+static bool drain(struct session *session, uint64_t n)
+{
+	enum guard_record_type type;
+	bool any = false;
+
+	while (n-- && (type = ring_next(&session->ring, now_ns()))) {
+		any = true;
+		switch (type) {
+		case GUARD_RECORD_FILE:
+			report_file(session);
+			break;
+		case GUARD_RECORD_VIEW:
+			enter_view(session);
+			break;
+		case GUARD_RECORD_SUPER_GONE:
+			sweep_super(session, session->ring.copy.super.super);
+			break;
+		}
+		ring_done(&session->ring);
+	}
+	return any;
+}
+
+int session_detach(struct session *session, struct error *err)
+{
+	int r = 0;
+
+	if (session->state == SESSION_GUARDING) {
+		drain(session, session->ring.n_slots);
+		r = arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, err);
+		drain(session, session->ring.n_slots);
+	}
+	session_leave(session);
+	return r;
+}
+
+int session_load_policy(struct session *session, struct policy *policy, struct error *err)
+{
+	struct plan *plan;
+	int r;
+
+	if (session->watches && watches_is_building(session->watches))
+		return error_set(err, -EBUSY,
+				 "the policy before this one is still being resolved; try again");
+	r = plan_new(&plan, policy, err);
+	if (r < 0)
+		return r;
+	if (session->state == SESSION_GUARDING) {
+		r = watches_begin(session->watches, err);
+		if (r < 0) {
+			plan_free(plan);
+			return r;
+		}
+	}
+	forget_old_policy(session);
+	session->old_plan = session->plan;
+	session->old_policy = session->policy;
+	session->plan = plan;
+	session->policy = policy;
+	if (session->state == SESSION_GUARDING) {
+		session->names_sequence = plan_publish(plan, vault_of(session));
+		views_clear(&session->views);
+		sweep_resolve_all(session);
+	}
+	return 0;
+}
+
+bool session_is_settled(const struct session *session)
+{
+	return session->state == SESSION_GUARDING && errands_are_done(&session->errands) &&
+	       !watches_is_building(session->watches);
+}
+
+static void run_errands(struct session *session)
+{
+	struct errand overdue;
+
+	while (errands_overdue(&session->errands, now_ns(), &overdue)) {
+		struct container *container = containers_find(&session->containers, overdue.mnt_ns);
+
+		if (!container)
+			continue;
+		container->lost = true;
+		error_set(&session->trouble, -ETIMEDOUT,
+			  "container %s runs unguarded: the guest did not resolve its paths in "
+			  "time",
+			  container->name.id);
+		log_error("%s: %s", session->name, session->trouble.message);
+	}
+	errands_send(&session->errands, vault_of(session), now_ns());
+	if (watches_is_building(session->watches) && errands_are_done(&session->errands)) {
+		watches_publish(session->watches);
+		session->old_until = session->ring.next + session->ring.n_slots;
+		log_info("%s: policy %s in force in %zu containers", session->name,
+			 session->policy->source, session->containers.n);
+	}
+}
+
+static void on_reset(struct session *session)
+{
+	if (session->state != SESSION_GUARDING)
+		return;
+	session->n_resets++;
+	session->state = SESSION_WAITING;
+	session->next_sweep_ns = 0;
+	forget_kernel(session);
+	log_info("%s: the guest was reset; arming again as soon as its kernel is up",
+		 session->name);
+}
+
+static void handle_machine_event(struct session *session, const struct machine_event *event)
+{
+	switch (event->type) {
+	case MACHINE_EVENT_RESET:
+		on_reset(session);
+		break;
+	case MACHINE_EVENT_SHUTDOWN:
+	case MACHINE_EVENT_CLOSED:
+		session->state = SESSION_ENDED;
+		break;
+	case MACHINE_EVENT_STOP:
+	case MACHINE_EVENT_RESUME:
+		break;
+	}
+}
+
+static void try_to_arm(struct session *session)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (now_ns() < session->next_sweep_ns)
+		return;
+	session->next_sweep_ns = now_ns() + RETRY_NS;
+	r = arm_session(session, &err);
+	if (r == 0) {
+		log_info("%s: armed", session->name);
+		session->trouble.code = 0;
+	} else if (r != session->trouble.code) {
+		session->trouble = err;
+		log_debug("%s: not armed yet: %s", session->name, err.message);
+	}
+}
+
+bool session_poll(struct session *session)
+{
+	struct machine_event event;
+	bool any = false;
+
+	while (session->state != SESSION_ENDED && machine_next_event(session->machine, &event)) {
+		handle_machine_event(session, &event);
+		any = true;
+	}
+	if (session->state == SESSION_WAITING)
+		try_to_arm(session);
+	if (session->state != SESSION_GUARDING)
+		return any;
+	any |= drain(session, RECORDS_PER_POLL);
+	run_errands(session);
+	if (session->old_policy && !watches_is_building(session->watches) &&
+	    session->ring.next >= session->old_until)
+		forget_old_policy(session);
+	if (now_ns() >= session->next_sweep_ns) {
+		session->next_sweep_ns = now_ns() + SWEEP_NS;
+		sweep_containers(session);
+	}
+	return any;
+}
+
+int session_fd(const struct session *session)
+{
+	return machine_fd(session->machine);
+}

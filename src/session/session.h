@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arm/arm.h"
+#include "cache/plan.h"
+#include "cache/table.h"
+#include "events/event.h"
+#include "events/ring.h"
+#include "introspect/kernel.h"
+#include "policy/policy.h"
+#include "profile/profile.h"
+#include "session/containers.h"
+#include "session/errands.h"
+#include "session/views.h"
+#include "session/watches.h"
+#include "util/error.h"
+#include "vmm/machine.h"
+
+/*
+ * One guarded VM, from attach to detach: the guard in the guest, the cache in the vault, the containers and what is
+ * watched in them, and the events that come of it. Single-threaded; driven by session_poll().
+ */
+enum session_state {
+	SESSION_WAITING, /* for a guest that boots: not armed */
+	SESSION_GUARDING,
+	SESSION_ENDED, /* QEMU is gone, or the guest powered off */
+};
+
+typedef void (*session_sink_t)(const struct event *event, void *data);
+
+struct session_config {
+	const char *name;
+	const char *qmp_path;
+	unsigned int timeout_ms; /* for each answer of QEMU */
+	bool wait_for_boot; /* a guest that still boots is no error: it is armed when its kernel is up */
+	session_sink_t sink; /* gets every event */
+	void *sink_data;
+};
+
+struct session {
+	char name[64];
+	char qmp_path[256];
+	session_sink_t sink;
+	void *sink_data;
+	enum session_state state;
+
+	struct machine *machine;
+	struct profile *profile;
+	struct kernel *kernel;
+	struct arm arm;
+	struct ring ring;
+	struct table *table;
+	struct watches *watches;
+	struct containers containers;
+	struct views views;
+	struct errands errands;
+
+	struct policy *policy, *old_policy; /* the old one: while events may still name its rules */
+	struct plan *plan, *old_plan;
+	uint32_t names_sequence;
+	uint64_t old_until; /* ring position from which nothing names the old one */
+
+	char guest_hostname[72];
+	uint32_t guest_mnt_ns, guest_pid_ns, guest_uts_ns;
+	uint64_t n_events, n_denied, n_unattributed, n_resets;
+	uint64_t next_sweep_ns, attached_ns;
+	struct error trouble; /* what status should say is wrong; code 0: nothing */
+};
+
+/*
+ * Attaches to the VM behind @config->qmp_path, with @policy (taken over on success), and arms the guard. Containers
+ * that run already are resolved afterwards, by polling: see session_is_settled(). On error nothing is armed.
+ * -EAGAIN: the guest is still booting; calling again later may work.
+ */
+int session_attach(struct session **ret, const struct session_config *config, struct policy *policy,
+		   struct error *err);
+
+/* Takes the guard out of the guest, handles the records that are left, and frees the session. */
+int session_detach(struct session *session, struct error *err);
+
+/* Frees the session and leaves the guard in the guest: refusals go on. Accepts NULL. Returns NULL. */
+struct session *session_leave(struct session *session);
+
+/*
+ * Replaces the policy (taken over on success). The old one stays in force until the new one has been resolved in
+ * every container; then the new one comes into force in one store. On error nothing has changed.
+ */
+int session_load_policy(struct session *session, struct policy *policy, struct error *err);
+
+/* Has every container been resolved for the policy that was loaded last? */
+bool session_is_settled(const struct session *session);
+
+/*
+ * Handles what has come from the guest and from QEMU; never blocks long, and handles a bounded number of records.
+ * Returns whether there was anything: then call again soon. Events go to the sink.
+ */
+bool session_poll(struct session *session);
+
+/* For poll(2): QEMU's events. */
+int session_fd(const struct session *session);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/sweep.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "session/enter.h"
+#include "util/log.h"
+
+#define MISSED_SWEEPS 2 /* a runtime may be between two processes */
+
+static int find_first(const struct kernel_task *task, void *data)
+{
+	struct session *session = data;
+
+	if (task->tgid != 1)
+		return 0;
+	session->guest_mnt_ns = task->mnt_ns_inum;
+	session->guest_pid_ns = task->pid_ns_inum;
+	session->guest_uts_ns = task->uts_ns_inum;
+	snprintf(session->guest_hostname, sizeof(session->guest_hostname), "%s", task->hostname);
+	return 1;
+}
+
+int sweep_guest(struct session *session, struct error *err)
+{
+	int r = kernel_tasks_each(session->kernel, false, find_first, session);
+
+	if (r < 0)
+		return error_set(err, r, "cannot walk the guest's processes");
+	if (r == 0 || !session->guest_mnt_ns)
+		return error_set(err, -EAGAIN,
+				 "the guest has no first process yet (still booting?)");
+	return 0;
+}
+
+static int look_at(const struct kernel_task *task, void *data)
+{
+	struct session *session = data;
+	struct container *container;
+	char cgroup_path[512];
+
+	if (task->kernel_thread || !task->mnt_ns_inum || task->mnt_ns_inum == session->guest_mnt_ns)
+		return 0;
+	container = containers_find(&session->containers, task->mnt_ns_inum);
+	if (container) {
+		container->missed_sweeps = 0;
+		container->task = task->address;
+		container->pid = task->tgid;
+		enter_hostname(session, container, task->uts_ns_inum, task->hostname);
+		return 0;
+	}
+	if (kernel_cgroup_path(session->kernel, task->address, cgroup_path, sizeof(cgroup_path)) <
+	    0)
+		return 0;
+	container = enter_container(session, task->mnt_ns_inum, task->pid_ns_inum, cgroup_path);
+	if (!container)
+		return 0;
+	container->task = task->address;
+	container->pid = task->tgid;
+	enter_hostname(session, container, task->uts_ns_inum, task->hostname);
+	errands_add(&session->errands, task->tgid, task->mnt_ns_inum);
+	return 0;
+}
+
+void sweep_remove(struct session *session, struct container *container)
+{
+	log_debug("%s: container %s is gone", session->name, container->name.id);
+	watches_remove_container(session->watches, container);
+	containers_remove(&session->containers, container);
+}
+
+void sweep_super(struct session *session, uint64_t super)
+{
+	struct container *next;
+
+	watches_remove_super(session->watches, super);
+	for (struct container *c = session->containers.first; c; c = next) {
+		next = c->next;
+		if (c->root_super == super)
+			sweep_remove(session, c);
+	}
+}
+
+void sweep_containers(struct session *session)
+{
+	struct container *next;
+
+	for (struct container *c = session->containers.first; c; c = c->next)
+		c->missed_sweeps++;
+	if (kernel_tasks_each(session->kernel, false, look_at, session) < 0)
+		return; /* the list moved under us: next time */
+	for (struct container *c = session->containers.first; c; c = next) {
+		next = c->next;
+		if (c->missed_sweeps > MISSED_SWEEPS)
+			sweep_remove(session, c);
+	}
+}
+
+void sweep_resolve_all(struct session *session)
+{
+	errands_clear(&session->errands);
+	for (struct container *c = session->containers.first; c; c = c->next) {
+		c->resolved = false;
+		errands_add(&session->errands, c->pid, c->mnt_ns);
+	}
+}

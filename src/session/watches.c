@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/watches.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+
+#define N_BUCKETS 16384
+#define MAX_WATCHES (1u << 20)
+#define MAX_PATTERNS 4096 /* on one base */
+
+/* An id is a place in `by_id` and a count of how often the place was given, so that a late event finds no other. */
+#define ID_PLACE(id) ((id) & (MAX_WATCHES - 1))
+#define ID_ROUND (1u << 20)
+
+struct watches {
+	struct table *table;
+	struct watch *buckets[N_BUCKETS];
+	struct watch **by_id;
+	uint32_t *rounds; /* of each place */
+	uint32_t *free_places;
+	size_t room, n_free, n;
+	bool building;
+};
+
+struct watches *watches_new(struct table *table)
+{
+	struct watches *watches = calloc(1, sizeof(*watches));
+
+	if (watches)
+		watches->table = table;
+	return watches;
+}
+
+static struct watch **bucket(const struct watches *watches, uint64_t key, uint64_t ino)
+{
+	return (struct watch **)&watches->buckets[GUARD_HASH(key, ino) >> 50];
+}
+
+_Static_assert(N_BUCKETS == 1 << (64 - 50), "the hash picks a bucket");
+
+static int more_places(struct watches *watches)
+{
+	size_t room = watches->room ? watches->room * 2 : 1024;
+	struct watch **by_id = realloc(watches->by_id, room * sizeof(*by_id));
+	uint32_t *rounds, *places;
+
+	if (by_id)
+		watches->by_id = by_id;
+	rounds = realloc(watches->rounds, room * sizeof(*rounds));
+	if (rounds)
+		watches->rounds = rounds;
+	places = realloc(watches->free_places, room * sizeof(*places));
+	if (places)
+		watches->free_places = places;
+	if (!by_id || !rounds || !places)
+		return -ENOMEM;
+	for (size_t i = room; i-- > watches->room;) {
+		by_id[i] = NULL;
+		rounds[i] = 0;
+		places[watches->n_free++] = (uint32_t)i;
+	}
+	watches->room = room;
+	return 0;
+}
+
+static int take_id(struct watches *watches, struct watch *watch)
+{
+	uint32_t place;
+
+	if (!watches->n_free && (watches->room >= MAX_WATCHES || more_places(watches) < 0))
+		return -ENOSPC;
+	place = watches->free_places[--watches->n_free];
+	watch->id = place + watches->rounds[place]++ * ID_ROUND;
+	watches->by_id[place] = watch;
+	watches->n++;
+	return 0;
+}
+
+/* Takes it out of the books; its entry is the caller's to bring in line. */
+static void drop(struct watches *watches, struct watch **at)
+{
+	struct watch *watch = *at;
+	uint32_t place = ID_PLACE(watch->id);
+
+	*at = watch->next;
+	watches->by_id[place] = NULL;
+	watches->free_places[watches->n_free++] = place;
+	watches->n--;
+	container_unref(watch->container);
+	free(watch);
+}
+
+struct watches *watches_free(struct watches *watches)
+{
+	if (!watches)
+		return NULL;
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		while (watches->buckets[i])
+			drop(watches, &watches->buckets[i]);
+	}
+	free(watches->by_id);
+	free(watches->rounds);
+	free(watches->free_places);
+	free(watches);
+	return NULL;
+}
+
+const struct watch *watches_by_id(const struct watches *watches, uint32_t id)
+{
+	const struct watch *watch = ID_PLACE(id) < watches->room ? watches->by_id[ID_PLACE(id)]
+								 : NULL;
+
+	return watch && watch->id == id ? watch : NULL;
+}
+
+static struct watch *next_at(const struct watches *watches, uint64_t key, uint64_t ino,
+			     const struct watch *after, unsigned int where)
+{
+	struct watch *watch = after ? after->next : *bucket(watches, key, ino);
+
+	while (watch && (watch->key != key || watch->ino != ino || !(watch->where & where)))
+		watch = watch->next;
+	return watch;
+}
+
+const struct watch *watches_next(const struct watches *watches, uint64_t key, uint64_t ino,
+				 const struct watch *after)
+{
+	return next_at(watches, key, ino, after, WATCH_LIVE);
+}
+
+static int sync_base(struct watches *watches, const struct watch *first, unsigned int where,
+		     struct error *err)
+{
+	_cleanup_(freep) struct table_pattern *patterns = NULL;
+	size_t n = 0;
+
+	patterns = calloc(MAX_PATTERNS, sizeof(*patterns));
+	if (!patterns)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (const struct watch *w = first; w; w = next_at(watches, w->key, w->ino, w, where)) {
+		if (n == MAX_PATTERNS)
+			return error_set(err, -ENOSPC,
+					 "more than %d patterns hang from one directory",
+					 MAX_PATTERNS);
+		patterns[n++] = (struct table_pattern){ w->pattern, w->id, w->deny, w->report };
+	}
+	return table_set_base(watches->table, first->key & ~7ULL, first->ino, first->generation,
+			      patterns, n, err);
+}
+
+/* Makes the entry in one table what the watches add up to. */
+static int sync_one(struct watches *watches, uint64_t key, uint64_t ino, unsigned int where,
+		    struct error *err)
+{
+	const struct watch *first = next_at(watches, key, ino, NULL, where);
+	struct guard_entry entry = { .key = key, .ino = ino };
+
+	table_target(watches->table, where == WATCH_LIVE);
+	if (!first) {
+		table_remove(watches->table, key, ino);
+		return 0;
+	}
+	if ((key & 7) == GUARD_KEY_BASE)
+		return sync_base(watches, first, where, err);
+	entry.generation = first->generation;
+	entry.watch = first->id;
+	for (const struct watch *w = first; w; w = next_at(watches, key, ino, w, where)) {
+		if ((key & 7) == GUARD_KEY_SUPER)
+			entry.deny = w->levels > entry.deny ? w->levels : entry.deny;
+		else
+			entry.deny |= w->deny;
+		entry.report |= w->report;
+	}
+	return table_set(watches->table, &entry, err);
+}
+
+static int align(struct watches *watches, uint64_t key, uint64_t ino, unsigned int where,
+		 struct error *err)
+{
+	int r = 0;
+
+	if (where & WATCH_LIVE)
+		r = sync_one(watches, key, ino, WATCH_LIVE, err);
+	if (r == 0 && where & WATCH_BUILDING && watches->building)
+		r = sync_one(watches, key, ino, WATCH_BUILDING, err);
+	return r;
+}
+
+static bool is_same(const struct watch *a, const struct watch *b)
+{
+	return a->container == b->container && a->item == b->item && a->where == b->where &&
+	       a->generation == b->generation && a->levels >= b->levels && a->pattern == b->pattern;
+}
+
+int watches_add(struct watches *watches, const struct watch *like, struct error *err)
+{
+	struct watch **head = bucket(watches, like->key, like->ino), *watch;
+	int r;
+
+	for (watch = *head; watch; watch = watch->next) {
+		if (watch->key == like->key && watch->ino == like->ino && is_same(watch, like))
+			return 0;
+	}
+	watch = malloc(sizeof(*watch));
+	if (!watch)
+		return error_set(err, -ENOMEM, "out of memory");
+	*watch = *like;
+	if (take_id(watches, watch) < 0) {
+		free(watch);
+		return error_set(err, -ENOSPC, "more than %u watches in one guest", MAX_WATCHES);
+	}
+	container_ref(watch->container);
+	watch->next = *head;
+	*head = watch;
+	r = align(watches, like->key, like->ino, like->where, err);
+	if (r < 0) {
+		drop(watches, head);
+		align(watches, like->key, like->ino, like->where, NULL);
+	}
+	return r;
+}
+
+typedef bool (*watch_test_t)(const struct watch *watch, const void *data);
+
+static void remove_where(struct watches *watches, watch_test_t test, const void *data)
+{
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		struct watch **at = &watches->buckets[i];
+
+		while (*at) {
+			struct watch gone = **at;
+
+			if (!test(&gone, data)) {
+				at = &(*at)->next;
+				continue;
+			}
+			drop(watches, at);
+			align(watches, gone.key, gone.ino, gone.where, NULL);
+		}
+	}
+}
+
+static bool of_container(const struct watch *watch, const void *container)
+{
+	return watch->container == container;
+}
+
+static bool of_super(const struct watch *watch, const void *super)
+{
+	return (watch->key & ~7ULL) == *(const uint64_t *)super;
+}
+
+static bool not_building(const struct watch *watch, const void *data)
+{
+	(void)data;
+	return !(watch->where & WATCH_BUILDING);
+}
+
+static bool only_building(const struct watch *watch, const void *data)
+{
+	(void)data;
+	return watch->where == WATCH_BUILDING;
+}
+
+void watches_remove_container(struct watches *watches, const struct container *container)
+{
+	remove_where(watches, of_container, container);
+}
+
+void watches_remove_super(struct watches *watches, uint64_t super)
+{
+	remove_where(watches, of_super, &super);
+}
+
+void watches_settle(struct watches *watches, const struct container *container,
+		    const char *hostname, bool decided)
+{
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		for (struct watch *w = watches->buckets[i]; w; w = w->next) {
+			const struct policy_rule *rule;
+			bool selected;
+
+			if (w->container != container || !(w->report & GUARD_OP_ASK))
+				continue;
+			rule = &w->plan->policy->rules[w->item->rule];
+			selected = policy_selects(&rule->containers, container->name.id,
+						  container->name.engine, hostname);
+			w->report = selected ? rule->operations : 0;
+			w->deny = selected && rule->action == POLICY_DENY ? rule->operations : 0;
+			if (!decided)
+				w->report |= GUARD_OP_ASK;
+			align(watches, w->key, w->ino, w->where, NULL);
+		}
+	}
+}
+
+int watches_begin(struct watches *watches, struct error *err)
+{
+	int r = table_begin(watches->table, err);
+
+	if (r == 0)
+		watches->building = true;
+	return r;
+}
+
+bool watches_is_building(const struct watches *watches)
+{
+	return watches->building;
+}
+
+/* After building: what @gone names goes, without touching the table; the rest is in force. */
+static void end_building(struct watches *watches, watch_test_t gone)
+{
+	watches->building = false;
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		struct watch **at = &watches->buckets[i];
+
+		while (*at) {
+			if (gone(*at, NULL)) {
+				drop(watches, at);
+			} else {
+				(*at)->where = WATCH_LIVE;
+				at = &(*at)->next;
+			}
+		}
+	}
+}
+
+void watches_publish(struct watches *watches)
+{
+	table_publish(watches->table);
+	end_building(watches, not_building);
+}
+
+void watches_abandon(struct watches *watches)
+{
+	table_abandon(watches->table);
+	end_building(watches, only_building);
+}
+
+size_t watches_count(const struct watches *watches)
+{
+	return watches->n;
+}

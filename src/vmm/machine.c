@@ -1,0 +1,676 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How the guest's memory gets here, without trusting any file name:
+ *
+ *   QMP query-memdev     memory backends: names and sizes
+ *   HMP info mtree -f    where the guest sees which part of which backend
+ *   HMP gpa2hva          where such a part is mapped in QEMU's own address space
+ *   /proc/PID/maps       the mappings there; each must be shared
+ *   /proc/PID/map_files  the very files behind them, whatever their names now are
+ *
+ * A backend ("block") is mapped here whole and once, at one address, though QEMU's mapping of it may have
+ * been split (NUMA policy, madvise), and though the guest sees it in parts: q35 and pc go on above 4 GiB
+ * with what did not fit below.
+ *
+ * The BARs of our two devices are placed by the guest, so their addresses are asked for again and again.
+ * They can move between two questions: gpa2hva says whose memory it found, and that is compared.
+ */
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "util/cleanup.h"
+#include "vmm/memory_map.h"
+#include "vmm/qmp.h"
+#include "vmm/registers.h"
+
+#define VAULT_ID "outguard-vault"
+#define MAILBOX_ID "outguard-mailbox"
+#define REMEDY "start the VM with the arguments that `outguard qemu-args` prints"
+
+#define MAX_BLOCKS (RAM_MAX_RANGES + 2)
+#define HUGE_ALIGNMENT (1ul << 30) /* suits files of huge pages, up to the largest */
+
+DEFINE_CLEANUP(struct machine *, machine_free)
+
+/* A memory backend of QEMU. */
+struct block {
+	char *id;
+	uint64_t size;
+	uint8_t *host; /* NULL until it is mapped here */
+	struct stat file; /* valid when host is */
+};
+
+struct machine {
+	struct qmp *qmp;
+	const char *accelerator;
+	struct block blocks[MAX_BLOCKS];
+	size_t n_blocks;
+	struct ram ram;
+	struct machine_device vault, mailbox;
+};
+
+/* Questions to QEMU */
+
+static int query_string(struct machine *machine, const char *command, const char *member, char *buf,
+			size_t size, struct error *err)
+{
+	_cleanup_(json_object_putp) struct json_object *result = NULL;
+	struct json_object *value;
+	int r;
+
+	r = qmp_execute(machine->qmp, command, NULL, &result, err);
+	if (r < 0)
+		return r;
+	if (!json_object_is_type(result, json_type_object) ||
+	    !json_object_object_get_ex(result, member, &value))
+		return error_set(err, -EPROTO, "no \"%s\" in QEMU's answer to `%s`", member,
+				 command);
+	snprintf(buf, size, "%s", json_object_get_string(value) ?: "");
+	return 0;
+}
+
+static int query_memory_map(struct machine *machine, struct memory_map *ret, struct error *err)
+{
+	_cleanup_(freep) char *text = NULL;
+	int r;
+
+	r = qmp_hmp(machine->qmp, &text, err, "info mtree -f");
+	if (r < 0)
+		return r;
+	return memory_map_parse(ret, text, err);
+}
+
+/*
+ * Address in QEMU's own address space of guest-physical @region->gpa. -EAGAIN when something else than
+ * @region is there by now.
+ */
+static int query_host_address(struct machine *machine, const struct memory_region *region,
+			      uint64_t *ret, struct error *err)
+{
+	_cleanup_(freep) char *text = NULL, *expected = NULL;
+	size_t n;
+	int r;
+
+	r = qmp_hmp(machine->qmp, &text, err, "gpa2hva 0x%" PRIx64, region->gpa);
+	if (r < 0)
+		return r;
+	if (asprintf(&expected, "Host virtual address for 0x%" PRIx64 " (%s) is 0x", region->gpa,
+		     region->name) < 0) {
+		expected = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	n = strlen(expected);
+	if (strncmp(text, expected, n) != 0)
+		return error_set(err, -EAGAIN, "%s is no longer at 0x%" PRIx64 ": %s", region->name,
+				 region->gpa, text);
+	*ret = strtoull(text + n, NULL, 16);
+	return 0;
+}
+
+static int check_status(struct machine *machine, struct error *err)
+{
+	static const struct {
+		const char *status, *remedy;
+	} refused[] = {
+		{ "prelaunch", "has not been started; give QEMU `cont` first" },
+		{ "inmigrate", "waits for an incoming migration; attach when it runs" },
+		{ "postmigrate", "has migrated away; attach on the other host" },
+		{ "finish-migrate", "is migrating; attach when it runs" },
+		{ "restore-vm", "is being restored; attach when it runs" },
+		{ "shutdown", "has powered off; start it" },
+		{ "internal-error", "was stopped by an error of the hypervisor; reset it" },
+		{ "guest-panicked", "has panicked; reset it" },
+	};
+	char status[64];
+	int r;
+
+	r = machine_status(machine, status, sizeof(status), err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (strcmp(status, refused[i].status) == 0)
+			return error_set(err, -ENOTCONN, "the VM %s (QEMU's status: %s)",
+					 refused[i].remedy, status);
+	return 0;
+}
+
+static int check_target(struct machine *machine, struct error *err)
+{
+	char arch[32];
+	int r;
+
+	r = query_string(machine, "query-target", "arch", arch, sizeof(arch), err);
+	if (r < 0)
+		return r;
+	if (strcmp(arch, "x86_64") != 0)
+		return error_set(err, -ENOTSUP, "the VM is %s; only x86_64 can be guarded", arch);
+	return 0;
+}
+
+static int find_accelerator(struct machine *machine, struct error *err)
+{
+	char enabled[8];
+	int r;
+
+	r = query_string(machine, "query-kvm", "enabled", enabled, sizeof(enabled), err);
+	if (r < 0)
+		return r;
+	machine->accelerator = strcmp(enabled, "true") == 0 ? "kvm" : "tcg";
+	return 0;
+}
+
+/* Blocks */
+
+static int find_blocks(struct machine *machine, struct error *err)
+{
+	_cleanup_(json_object_putp) struct json_object *list = NULL;
+	int r;
+
+	r = qmp_execute(machine->qmp, "query-memdev", NULL, &list, err);
+	if (r < 0)
+		return r;
+	if (!json_object_is_type(list, json_type_array))
+		return error_set(err, -EPROTO, "QEMU's answer to `query-memdev` is no list");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *memdev = json_object_array_get_idx(list, i), *id, *size;
+		struct block *block = &machine->blocks[machine->n_blocks];
+
+		if (!json_object_object_get_ex(memdev, "id", &id) ||
+		    !json_object_object_get_ex(memdev, "size", &size) ||
+		    json_object_get_int64(size) <= 0)
+			continue; /* without an id: none that the guest can see under a name */
+		if (machine->n_blocks == MAX_BLOCKS)
+			return error_set(err, -E2BIG, "the VM has more than %d memory backends",
+					 MAX_BLOCKS);
+		block->id = strdup(json_object_get_string(id) ?: "");
+		if (!block->id)
+			return error_set(err, -ENOMEM, "out of memory");
+		block->size = (uint64_t)json_object_get_int64(size);
+		machine->n_blocks++;
+	}
+	return 0;
+}
+
+static struct block *block_by_id(struct machine *machine, const char *id)
+{
+	for (size_t i = 0; i < machine->n_blocks; i++)
+		if (strcmp(machine->blocks[i].id, id) == 0)
+			return &machine->blocks[i];
+	return NULL;
+}
+
+/* Unused address space, aligned so that a file of huge pages can go there. NULL when there is none. */
+static uint8_t *reserve(uint64_t size)
+{
+	uint8_t *all, *aligned, *end;
+
+	all = mmap(NULL, size + HUGE_ALIGNMENT, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (all == MAP_FAILED)
+		return NULL;
+	aligned = (uint8_t *)(((uintptr_t)all + HUGE_ALIGNMENT - 1) & ~(HUGE_ALIGNMENT - 1));
+	end = all + size + HUGE_ALIGNMENT;
+	if (aligned > all)
+		munmap(all, (size_t)(aligned - all));
+	if (end > aligned + size)
+		munmap(aligned + size, (size_t)(end - (aligned + size)));
+	return aligned;
+}
+
+/* A line of /proc/PID/maps. */
+struct mapping {
+	uint64_t start, end;
+	uint64_t offset; /* in the file, bytes */
+	bool shared;
+};
+
+static bool parse_mapping(const char *line, struct mapping *ret)
+{
+	char flags[5];
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64, &ret->start, &ret->end, flags,
+		   &ret->offset) != 4)
+		return false;
+	ret->shared = flags[3] == 's';
+	return true;
+}
+
+/* Opens the file behind QEMU's mapping: that file, not one that by now has its name. */
+static int open_mapping(int pid, const struct mapping *mapping, struct error *err)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start,
+		 mapping->end);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 && (errno == EPERM || errno == EACCES))
+		return error_set(err, -errno, "%s: %m; run as root (CAP_SYS_ADMIN)", path);
+	if (fd < 0)
+		return error_set(err, -errno, "%s: %m", path);
+	return fd;
+}
+
+/* Maps what QEMU has at @mapping (from @from to @to of it) to @host, over the reservation there. */
+static int map_piece(struct block *block, int pid, const struct mapping *mapping, uint64_t from,
+		     uint64_t to, uint8_t *host, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	uint64_t offset = mapping->offset + (from - mapping->start);
+
+	if (!mapping->shared)
+		return error_set(err, -ENOTSUP,
+				 "the memory \"%s\" is private to QEMU (a memory backend without "
+				 "share=on); " REMEDY,
+				 block->id);
+	fd = open_mapping(pid, mapping, err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &block->file) < 0)
+		return error_set(err, -errno, "file behind \"%s\": %m", block->id);
+	if (mmap(host, to - from, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)offset) == MAP_FAILED)
+		return error_set(err, -errno, "map \"%s\": %m", block->id);
+	return 0;
+}
+
+/* Maps QEMU's memory from @start on, block->size bytes of it, piece by piece to @host. */
+static int map_pieces(struct block *block, int pid, uint64_t start, uint8_t *host,
+		      struct error *err)
+{
+	_cleanup_(fclosep) FILE *maps = NULL;
+	uint64_t end = start + block->size, at = start;
+	struct mapping mapping;
+	char line[PATH_MAX + 128];
+	int r;
+
+	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
+	maps = fopen(line, "re");
+	if (!maps)
+		return error_set(err, -errno, "%s: %m", line);
+	while (at < end && fgets(line, sizeof(line), maps)) {
+		uint64_t to;
+
+		if (!parse_mapping(line, &mapping) || mapping.end <= at)
+			continue;
+		if (mapping.start > at)
+			break;
+		to = mapping.end < end ? mapping.end : end;
+		r = map_piece(block, pid, &mapping, at, to, host + (at - start), err);
+		if (r < 0)
+			return r;
+		at = to;
+	}
+	if (at < end)
+		return error_set(err, -ENXIO,
+				 "process %d, which made the QMP socket, has no memory \"%s\": it "
+				 "is not the QEMU that runs the VM; give a -qmp socket that QEMU "
+				 "itself makes",
+				 pid, block->id);
+	return 0;
+}
+
+/* Maps the block of which QEMU has the first byte at @start. */
+static int block_map(struct block *block, int pid, uint64_t start, struct error *err)
+{
+	uint8_t *host = reserve(block->size);
+	int r;
+
+	if (!host)
+		return error_set(err, -ENOMEM, "no address space for the %" PRIu64 " bytes of %s",
+				 block->size, block->id);
+	r = map_pieces(block, pid, start, host, err);
+	if (r < 0) {
+		munmap(host, block->size);
+		return r;
+	}
+	block->host = host;
+	return 0;
+}
+
+/* Maps the block that @region is a part of, if that is not done yet. */
+static int block_map_by(struct machine *machine, struct block *block,
+			const struct memory_region *region, struct error *err)
+{
+	uint64_t address = 0;
+	int r;
+
+	if (region->offset > block->size || region->size > block->size - region->offset)
+		return error_set(err, -EBADMSG, "QEMU maps more of \"%s\" than it has", block->id);
+	if (block->host)
+		return 0;
+	r = query_host_address(machine, region, &address, err);
+	if (r < 0)
+		return r;
+	return block_map(block, machine_pid(machine), address - region->offset, err);
+}
+
+/* Guest RAM */
+
+static bool is_device(const struct block *block)
+{
+	return strcmp(block->id, VAULT_ID) == 0 || strcmp(block->id, MAILBOX_ID) == 0;
+}
+
+static int add_ranges(struct machine *machine, struct block *block, const struct memory_map *map,
+		      struct error *err)
+{
+	struct memory_region parts[RAM_MAX_RANGES];
+	struct ram *ram = &machine->ram;
+	size_t n;
+	int r;
+
+	n = memory_map_ram(map, block->id, parts, ARRAY_SIZE(parts));
+	if (n > RAM_MAX_RANGES - ram->n_ranges)
+		return error_set(err, -E2BIG, "guest RAM is in more than %d pieces",
+				 RAM_MAX_RANGES);
+	for (size_t i = 0; i < n; i++) {
+		r = block_map_by(machine, block, &parts[i], err);
+		if (r < 0)
+			return r;
+		ram->ranges[ram->n_ranges++] = (struct ram_range){
+			.gpa = parts[i].gpa,
+			.size = parts[i].size,
+			.host = block->host + parts[i].offset,
+		};
+	}
+	return 0;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct ram_range *x = a, *y = b;
+
+	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
+}
+
+static int find_ram(struct machine *machine, const struct memory_map *map, struct error *err)
+{
+	int r;
+
+	for (size_t i = 0; i < machine->n_blocks; i++) {
+		if (is_device(&machine->blocks[i]))
+			continue;
+		r = add_ranges(machine, &machine->blocks[i], map, err);
+		if (r < 0)
+			return error_wrap(err, "guest RAM");
+	}
+	qsort(machine->ram.ranges, machine->ram.n_ranges, sizeof(machine->ram.ranges[0]),
+	      compare_ranges);
+	if (!machine->ram.n_ranges)
+		return error_set(err, -ENOTSUP,
+				 "guest RAM is in none of QEMU's memory backends; " REMEDY);
+	return 0;
+}
+
+/* Our devices */
+
+/* Is the block behind a PCI device? Until the guest maps its BAR, only the list of RAM blocks tells. */
+static int check_device(struct machine *machine, const char *blocks, const char *id,
+			struct error *err)
+{
+	_cleanup_(freep) char *suffix = NULL;
+
+	if (asprintf(&suffix, "/%s ", id) < 0) {
+		suffix = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	if (!block_by_id(machine, id) || !strstr(blocks, suffix))
+		return error_set(err, -ENODEV,
+				 "the VM has no ivshmem-plain device with memdev=%s; " REMEDY, id);
+	return 0;
+}
+
+/* Only a file backend has the property; one that the guest could write has it false. */
+static int check_vault_read_only(struct machine *machine, struct error *err)
+{
+	_cleanup_(json_object_putp) struct json_object *arguments = json_object_new_object();
+	_cleanup_(json_object_putp) struct json_object *read_only = NULL;
+	struct error refused = { 0 };
+	int r;
+
+	json_object_object_add(arguments, "path", json_object_new_string("/objects/" VAULT_ID));
+	json_object_object_add(arguments, "property", json_object_new_string("readonly"));
+	r = qmp_execute(machine->qmp, "qom-get", TAKE_PTR(arguments), &read_only, &refused);
+	if (r < 0 && r != -EIO)
+		return error_set(err, r, "%s", refused.message);
+	if (r < 0 || !json_object_get_boolean(read_only))
+		return error_set(err, -EPERM,
+				 "the guest can write the vault (memory backend %s is not a file "
+				 "with readonly=on); " REMEDY,
+				 VAULT_ID);
+	return 0;
+}
+
+static int find_devices(struct machine *machine, struct error *err)
+{
+	_cleanup_(freep) char *blocks = NULL;
+	int r;
+
+	r = qmp_hmp(machine->qmp, &blocks, err, "info ramblock");
+	if (r >= 0)
+		r = check_device(machine, blocks, VAULT_ID, err);
+	if (r >= 0)
+		r = check_device(machine, blocks, MAILBOX_ID, err);
+	if (r >= 0)
+		r = check_vault_read_only(machine, err);
+	if (r < 0)
+		return r;
+	machine->vault.size = block_by_id(machine, VAULT_ID)->size;
+	machine->mailbox.size = block_by_id(machine, MAILBOX_ID)->size;
+	machine->mailbox.guest_can_write = true;
+	return 0;
+}
+
+static int refresh_device(struct machine *machine, struct machine_device *device, const char *id,
+			  const struct memory_map *map, struct error *err)
+{
+	struct block *block = block_by_id(machine, id);
+	const struct memory_region *region = memory_map_find(map, id, block->size);
+	struct error failed = { 0 };
+	int r;
+
+	device->gpa = 0;
+	if (!region)
+		return 0;
+	r = block_map_by(machine, block, region, &failed);
+	if (r == -EAGAIN) /* the guest moves its BARs right now */
+		return 0;
+	if (r < 0)
+		return error_set(err, r, "%s", failed.message);
+	device->host = block->host;
+	device->file_device = block->file.st_dev;
+	device->file_inode = block->file.st_ino;
+	device->guest_can_write = region->type == MEMORY_REGION_RAM;
+	device->gpa = region->gpa;
+	return 0;
+}
+
+static int refresh_devices(struct machine *machine, const struct memory_map *map, struct error *err)
+{
+	int r;
+
+	r = refresh_device(machine, &machine->vault, VAULT_ID, map, err);
+	if (r >= 0)
+		r = refresh_device(machine, &machine->mailbox, MAILBOX_ID, map, err);
+	if (r < 0)
+		return r;
+	if (machine->vault.guest_can_write)
+		return error_set(err, -EPERM, "QEMU lets the guest write the vault; " REMEDY);
+	return 0;
+}
+
+int machine_refresh_devices(struct machine *machine, struct error *err)
+{
+	_cleanup_(memory_map_deinit) struct memory_map map = { 0 };
+	int r;
+
+	r = query_memory_map(machine, &map, err);
+	if (r < 0)
+		return r;
+	return refresh_devices(machine, &map, err);
+}
+
+/* The machine */
+
+static int find_memory(struct machine *machine, struct error *err)
+{
+	_cleanup_(memory_map_deinit) struct memory_map map = { 0 };
+	int r;
+
+	r = find_blocks(machine, err);
+	if (r >= 0)
+		r = query_memory_map(machine, &map, err);
+	if (r >= 0)
+		r = find_ram(machine, &map, err);
+	if (r >= 0)
+		r = find_devices(machine, err);
+	if (r >= 0)
+		r = refresh_devices(machine, &map, err);
+	return r;
+}
+
+static int check_process(const struct machine *machine, struct error *err)
+{
+	if (machine_pid(machine) > 0)
+		return 0;
+	return error_set(err, -ESRCH,
+			 "QEMU runs in a pid name space that is hidden from here; run "
+			 "outguardd in the host's");
+}
+
+int machine_open(struct machine **ret, const char *qmp_path, unsigned int timeout_ms,
+		 struct error *err)
+{
+	_cleanup_(machine_freep) struct machine *machine = calloc(1, sizeof(*machine));
+	int r;
+
+	if (!machine)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = qmp_open(&machine->qmp, qmp_path, timeout_ms, err);
+	if (r >= 0)
+		r = check_process(machine, err);
+	if (r >= 0)
+		r = check_target(machine, err);
+	if (r >= 0)
+		r = check_status(machine, err);
+	if (r >= 0)
+		r = find_accelerator(machine, err);
+	if (r >= 0)
+		r = find_memory(machine, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(machine);
+	return 0;
+}
+
+struct machine *machine_free(struct machine *machine)
+{
+	if (!machine)
+		return NULL;
+	for (size_t i = 0; i < machine->n_blocks; i++) {
+		if (machine->blocks[i].host)
+			munmap(machine->blocks[i].host, machine->blocks[i].size);
+		free(machine->blocks[i].id);
+	}
+	qmp_free(machine->qmp);
+	free(machine);
+	return NULL;
+}
+
+const struct ram *machine_ram(const struct machine *machine)
+{
+	return &machine->ram;
+}
+
+const struct machine_device *machine_vault(const struct machine *machine)
+{
+	return &machine->vault;
+}
+
+const struct machine_device *machine_mailbox(const struct machine *machine)
+{
+	return &machine->mailbox;
+}
+
+int machine_pid(const struct machine *machine)
+{
+	return qmp_peer_pid(machine->qmp);
+}
+
+const char *machine_accelerator(const struct machine *machine)
+{
+	return machine->accelerator;
+}
+
+int machine_cpus(struct machine *machine, struct cpu *cpus, size_t n, struct error *err)
+{
+	_cleanup_(freep) char *text = NULL;
+	int r;
+
+	r = qmp_hmp(machine->qmp, &text, err, "info registers -a");
+	if (r < 0)
+		return r;
+	return registers_parse(text, cpus, n, err);
+}
+
+int machine_status(struct machine *machine, char *buf, size_t size, struct error *err)
+{
+	return query_string(machine, "query-status", "status", buf, size, err);
+}
+
+int machine_stop(struct machine *machine, struct error *err)
+{
+	return qmp_execute(machine->qmp, "stop", NULL, NULL, err);
+}
+
+/* QEMU sends the events before the answers. A VM that was running gives no new ones: no pause. */
+int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct error *err)
+{
+	uint64_t before = qmp_event_time(machine->qmp, QMP_EVENT_RESUME), stopped, resumed;
+	int r;
+
+	r = qmp_execute(machine->qmp, "cont", NULL, NULL, err);
+	if (r < 0)
+		return r;
+	stopped = qmp_event_time(machine->qmp, QMP_EVENT_STOP);
+	resumed = qmp_event_time(machine->qmp, QMP_EVENT_RESUME);
+	if (ret_paused_us)
+		*ret_paused_us =
+			resumed != before && resumed > stopped && stopped ? resumed - stopped : 0;
+	return 0;
+}
+
+int machine_fd(const struct machine *machine)
+{
+	return qmp_fd(machine->qmp);
+}
+
+int machine_next_event(struct machine *machine, struct machine_event *ret)
+{
+	static const enum machine_event_type types[] = {
+		[QMP_EVENT_RESET] = MACHINE_EVENT_RESET,
+		[QMP_EVENT_SHUTDOWN] = MACHINE_EVENT_SHUTDOWN,
+		[QMP_EVENT_STOP] = MACHINE_EVENT_STOP,
+		[QMP_EVENT_RESUME] = MACHINE_EVENT_RESUME,
+		[QMP_EVENT_CLOSED] = MACHINE_EVENT_CLOSED,
+	};
+	struct qmp_event event;
+
+	_Static_assert(ARRAY_SIZE(types) == QMP_N_EVENT_TYPES, "a machine event for each");
+	if (!qmp_next_event(machine->qmp, &event))
+		return 0;
+	*ret = (struct machine_event){ .type = types[event.type], .time_us = event.time_us };
+	return 1;
+}

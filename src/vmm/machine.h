@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "memory/cpu.h"
+#include "memory/ram.h"
+#include "util/error.h"
+
+/*
+ * One running QEMU: its control socket (QMP), its guest's RAM, and the two ivshmem devices that carry
+ * the vault and the mailbox. Everything is asked of the running QEMU; nothing is taken from files that
+ * an earlier VM may have left.
+ *
+ * Not thread-safe. Blocking calls wait for QEMU at most the time-out given to machine_open().
+ */
+struct machine;
+
+/* A block of memory that QEMU shows to the guest as BAR 2 of an ivshmem-plain device. */
+struct machine_device {
+	uint8_t *host; /* mapped here, shared, writable; NULL until the guest first maps it */
+	uint64_t size; /* bytes */
+	uint64_t gpa; /* where the guest's PCI set-up put it; 0 when not mapped by the guest yet */
+	bool guest_can_write; /* false where QEMU maps it as ROM */
+	dev_t file_device; /* host file behind it: who shares it with us */
+	ino_t file_inode;
+};
+
+enum machine_event_type {
+	MACHINE_EVENT_RESET, /* the guest was reset: every page table and hook in it is gone */
+	MACHINE_EVENT_SHUTDOWN, /* the guest powered off, or QEMU was told to quit */
+	MACHINE_EVENT_STOP, /* vCPUs stopped (by us or by anyone) */
+	MACHINE_EVENT_RESUME,
+	MACHINE_EVENT_CLOSED, /* the QMP socket closed: QEMU is gone. Last event there is. */
+};
+
+struct machine_event {
+	enum machine_event_type type;
+	uint64_t time_us; /* host wall clock, as QEMU stamped it */
+};
+
+/*
+ * Connects to the QMP socket @qmp_path (at most @timeout_ms for each answer), finds QEMU's process by
+ * the socket's peer credentials, and maps its guest RAM and our devices from what that process maps now.
+ * The new machine is the caller's, to be freed with machine_free().
+ *
+ * Errors, each with the remedy in the message: no socket, refused, no QMP greeting (a hanging socket, a
+ * second client on a monitor that serves one), RAM not shared, no vault device, no mailbox device, vault
+ * that the guest could write, QEMU not running the VM (not started, in crash state, shut down), not x86-64.
+ */
+int machine_open(struct machine **ret, const char *qmp_path, unsigned int timeout_ms,
+		 struct error *err);
+
+/* Accepts NULL. Leaves the VM as it is (running or stopped). Returns NULL. */
+struct machine *machine_free(struct machine *machine);
+
+const struct ram *machine_ram(const struct machine *machine);
+const struct machine_device *machine_vault(const struct machine *machine);
+const struct machine_device *machine_mailbox(const struct machine *machine);
+int machine_pid(const struct machine *machine); /* QEMU's process on the host */
+const char *machine_accelerator(const struct machine *machine); /* "kvm" or "tcg" */
+
+/* Asks QEMU again where the guest's PCI set-up put the two devices (it changes at boot and reset). */
+int machine_refresh_devices(struct machine *machine, struct error *err);
+
+/* Number of vCPUs and their registers. Fills at most @n; returns how many there are, or an error. */
+int machine_cpus(struct machine *machine, struct cpu *cpus, size_t n, struct error *err);
+
+/* "running", "paused", "shutdown", "guest-panicked", ... (QMP query-status), into @buf. */
+int machine_status(struct machine *machine, char *buf, size_t size, struct error *err);
+
+/*
+ * Stops and resumes the vCPUs. machine_stop() returns once all have stopped. machine_resume() sets
+ * *@ret_paused_us, if asked for, to the time between QEMU's own STOP and RESUME stamps.
+ */
+int machine_stop(struct machine *machine, struct error *err);
+int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct error *err);
+
+/*
+ * Descriptor to poll for reading; then call machine_next_event() until it returns 0. Also readable when an
+ * event came in while another call waited for its answer. One reset of the guest may give several RESETs.
+ */
+int machine_fd(const struct machine *machine);
+
+/* Takes the next event, without blocking. Returns 1 and an event, 0 when there is none. */
+int machine_next_event(struct machine *machine, struct machine_event *ret);
+
+#endif
