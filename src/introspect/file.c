@@ -27,12 +27,15 @@ int kernel_inode_read(const struct kernel *kernel, uint64_t address, struct kern
 	return 0;
 }
 
+#define SB_ACTIVE (1UL << 30) /* include/linux/fs.h */
+
 int kernel_super_read(const struct kernel *kernel, uint64_t address, struct kernel_super *ret)
 {
 	struct reader reader = { .kernel = kernel };
 	struct kernel_super super = {
 		.address = address,
 		.device = reader_get(&reader, address, FIELD_SUPER_DEVICE),
+		.active = reader_get(&reader, address, FIELD_SUPER_FLAGS) & SB_ACTIVE,
 	};
 	uint64_t type = reader_get(&reader, address, FIELD_SUPER_TYPE);
 	uint64_t name = reader_get(&reader, type, FIELD_FS_TYPE_NAME);

@@ -11,22 +11,27 @@
 #include "util/error.h"
 
 /*
- * Readers of the guest kernel's objects, from outside, while it runs. Every pointer read may be stale or a lie:
- * each reader fails with -EFAULT rather than believe an address it cannot read, each walk has a limit
- * (-ELOOP), and what is returned is a copy. Guest addresses are uint64_t.
+ * Readers of the guest kernel's objects, from outside, while it runs. Every pointer read may be
+ * stale or a lie: each reader fails with -EFAULT rather than believe an address it cannot read,
+ * each walk has a limit (-ELOOP), and what is returned is a copy. Guest addresses are uint64_t.
  *
- * All offsets that the readers use stand in one table (kernel.c), filled at once from BTF.
+ * All offsets that the readers use stand in one table (layout.h), filled at once from BTF.
  */
 struct kernel;
 
-/* Fails with -ENOTSUP and the names of the members or symbols that this kernel lacks. */
+/*
+ * Fails with -ENOTSUP and the names of the members or symbols that this kernel lacks. @profile must
+ * outlive it.
+ */
 int kernel_new(struct kernel **ret, const struct profile *profile, struct error *err);
+/* Accepts NULL. Returns NULL. */
 struct kernel *kernel_free(struct kernel *kernel);
 
 const struct space *kernel_space(const struct kernel *kernel);
 
 #define KERNEL_MAX_TASKS 65536
 
+/* What the task is (real_cred), as /proc shows it, whatever it acts as just now. */
 struct kernel_cred {
 	uint32_t uid, gid, euid, egid, fsuid, fsgid;
 };
@@ -39,12 +44,12 @@ struct kernel_task {
 	uint64_t start_ns; /* since boot */
 	char name[16];
 	struct kernel_cred cred;
-	bool kernel_thread; /* no user memory */
+	bool kernel_thread; /* made by the kernel, with no user memory of its own */
 	uint64_t nsproxy, mnt_ns; /* addresses; 0 when exiting */
 	uint32_t mnt_ns_inum, pid_ns_inum, uts_ns_inum; /* 0 when exiting */
 	char hostname[65];
 	uint64_t cgroup; /* kernfs id on the unified hierarchy */
-	uint64_t root_dentry, root_mount; /* fs->root: dentry and vfsmount addresses; 0 when exiting */
+	uint64_t root_dentry, root_mount; /* fs->root: dentry, vfsmount; 0 when exiting */
 	uint64_t stack; /* lowest address */
 	uint64_t saved_sp; /* where its kernel stack stands while it does not run */
 };
@@ -53,16 +58,23 @@ int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kerne
 uint64_t kernel_init_task(const struct kernel *kernel);
 
 /*
- * Calls @visit for each process (thread group leader), or with @threads for each thread; stops when it returns
- * other than 0 and returns that. Bounded by KERNEL_MAX_TASKS.
+ * Calls @visit for each process (thread group leader), or with @threads for each thread; stops when
+ * it returns other than 0 and returns that. A task that goes away meanwhile is passed over. -ELOOP
+ * beyond KERNEL_MAX_TASKS.
  */
 int kernel_tasks_each(const struct kernel *kernel, bool threads,
 		      int (*visit)(const struct kernel_task *task, void *data), void *data);
 
-/* Addresses of all threads, cheaply: for work while the guest is paused. Returns the number, or an error. */
+/*
+ * Addresses of all threads but the idle ones, cheaply: for work while the guest is paused. Returns
+ * the number, or -ELOOP when there are more than @n.
+ */
 int kernel_thread_addresses(const struct kernel *kernel, uint64_t *addresses, size_t n);
 
-/* The task's path on the unified cgroup hierarchy ("/system.slice/docker-...scope"). Returns its length. */
+/*
+ * The task's path on the unified cgroup hierarchy ("/system.slice/docker-...scope"). Returns its
+ * length, or -ENAMETOOLONG.
+ */
 int kernel_cgroup_path(const struct kernel *kernel, uint64_t task, char *buf, size_t size);
 
 struct kernel_inode {
@@ -74,6 +86,7 @@ struct kernel_super {
 	uint64_t address;
 	uint32_t device; /* kernel's dev_t */
 	char type[32]; /* "overlay", "ext4" */
+	bool active; /* false from the moment on that it is being shut down */
 };
 
 struct kernel_file {
@@ -84,14 +97,15 @@ struct kernel_file {
 int kernel_inode_read(const struct kernel *kernel, uint64_t address, struct kernel_inode *ret);
 int kernel_super_read(const struct kernel *kernel, uint64_t address, struct kernel_super *ret);
 int kernel_file_read(const struct kernel *kernel, uint64_t address, struct kernel_file *ret);
+/* -ENOENT for a name without a file (a negative dentry). */
 int kernel_dentry_inode(const struct kernel *kernel, uint64_t dentry, uint64_t *ret_inode);
 
 /*
- * Path of (dentry, vfsmount) as seen from a root (dentry, vfsmount; both 0: from the top of its mounts). Returns
- * its length, -ENAMETOOLONG, -ENOENT when the root was not met on the way up.
+ * Path of (dentry, vfsmount) as seen from a root (dentry, vfsmount; both 0: from the top of its
+ * mounts). Returns its length, -ENAMETOOLONG, -ENOENT when the root was not met on the way up.
  */
-int kernel_path(const struct kernel *kernel, uint64_t dentry, uint64_t vfsmount, uint64_t root_dentry,
-		uint64_t root_vfsmount, char *buf, size_t size);
+int kernel_path(const struct kernel *kernel, uint64_t dentry, uint64_t vfsmount,
+		uint64_t root_dentry, uint64_t root_vfsmount, char *buf, size_t size);
 
 /* A file system mounted somewhere below a root. */
 struct kernel_mount {
@@ -101,8 +115,12 @@ struct kernel_mount {
 };
 
 /*
- * Calls @visit for each mount at or below the root directory @root_dentry (the mount root of a container),
- * in the mount name space of @task. Bounded to 100,000 mounts.
+ * Calls @visit for each mount at or below the root directory @root_dentry (the mount root of a
+ * container), in the mount name space of @task, parents first; stops when it returns other than 0
+ * and returns that. The root itself comes first. Passed over: what no path from the root leads to,
+ * and what lies deeper than the path buffer holds. -ENOENT when no mount there has this root,
+ * -ESRCH when the task is exiting; -ELOOP beyond 100,000 mounts, and -ELOOP or -EFAULT, maybe after
+ * some visits, when the tree is changed meanwhile: try again.
  */
 int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
 		       int (*visit)(const struct kernel_mount *mount, void *data), void *data);

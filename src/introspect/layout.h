@@ -66,6 +66,7 @@
 	X(PID_NUMBERS, PLACE, "pid.numbers", NULL)                            \
 	X(SIGNAL_THREADS, VALUE, "signal_struct.thread_head.next", NULL)      \
 	X(SUPER_DEVICE, VALUE, "super_block.s_dev", NULL)                     \
+	X(SUPER_FLAGS, VALUE, "super_block.s_flags", NULL)                    \
 	X(SUPER_TYPE, VALUE, "super_block.s_type", NULL)                      \
 	X(TASK_CGROUPS, VALUE, "task_struct.cgroups", NULL)                   \
 	X(TASK_COMM, PLACE, "task_struct.comm", NULL)                         \

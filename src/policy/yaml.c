@@ -246,8 +246,7 @@ static int check_key(struct reader *reader, const yaml_event_t *event, const str
 	other = yaml_node_get(map, (const char *)event->data.scalar.value);
 	if (other)
 		return refuse(reader, event->start_mark.line + 1, event->start_mark.column + 1,
-			      "key `%.60s` is there already, in line %u; keep one",
-			      other->key->text, other->key->line);
+			      "the same key stands in line %u; keep one of them", other->key->line);
 	return 0;
 }
 

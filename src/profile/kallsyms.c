@@ -27,7 +27,8 @@
  * number, their markers and their end. How offsets become addresses is not written anywhere: each
  * way is tried until linux_banner turns out to be where a banner is.
  *
- * Everything is judged and decoded in private copies: the guest may write meanwhile.
+ * Names are judged and decoded in private copies, and each offset is read once: the guest may write
+ * meanwhile.
  */
 #include "profile/kallsyms.h"
 

@@ -21,7 +21,7 @@ struct container {
 	uint32_t mnt_ns, uts_ns; /* inode numbers */
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
-	uint64_t root_super;
+	uint64_t root_super, root_dentry; /* of the view that was entered first */
 	bool before_start; /* its files were entered before its first process ran */
 	bool resolved; /* its view has been entered for the policy in force */
 	bool lost; /* its view could not be resolved; `outguard status` says so */

@@ -190,7 +190,11 @@ static void enter_all(struct entering *entering)
 	struct container *container = entering->container;
 	uint64_t start = now_ns();
 
-	container->root_super = entering->record->root_super;
+	if (!container->root_super) {
+		/* Once: a container that pivots away from its root cannot make us forget it. */
+		container->root_super = entering->record->root_super;
+		container->root_dentry = entering->record->root_dentry;
+	}
 	container->lost = false;
 	container->n_entries = 0;
 	for (size_t i = 0; i < session->plan->n_items; i++)
@@ -201,6 +205,20 @@ static void enter_all(struct entering *entering)
 		  container->name.id, container->name.engine, container->n_entries,
 		  container->before_start ? "before its start" : "while it ran",
 		  (unsigned long long)container->took_us);
+}
+
+/*
+ * An errand names a process by its number, which may meanwhile be another's, or not yet have its own root. The root
+ * that was resolved has to be the one that the container's process has now.
+ */
+static bool is_root_of(const struct session *session, const struct container *container,
+		       uint64_t root_dentry)
+{
+	struct kernel_task task;
+
+	return root_dentry != session->guest_root &&
+	       kernel_task_read(session->kernel, container->task, &task) == 0 &&
+	       task.mnt_ns_inum == container->mnt_ns && task.root_dentry == root_dentry;
 }
 
 /* Whose view it is, or NULL when it is nobody's that we know. */
@@ -261,9 +279,11 @@ void enter_view(struct session *session)
 		errands_done(&session->errands, record->errand);
 		return;
 	}
-	if (record->errand && record->error) {
-		container->lost = record->error != -ENOENT; /* gone meanwhile: nothing to guard */
+	if (record->errand &&
+	    (record->error || !is_root_of(session, container, record->root_dentry))) {
+		/* Gone meanwhile; or else a later sweep finds it again. */
 		errands_done(&session->errands, record->errand);
+		sweep_remove(session, container);
 		return;
 	}
 	if (record->names_sequence != session->names_sequence) {

@@ -15,6 +15,7 @@ static int find_first(const struct kernel_task *task, void *data)
 
 	if (task->tgid != 1)
 		return 0;
+	session->guest_root = task->root_dentry;
 	session->guest_mnt_ns = task->mnt_ns_inum;
 	session->guest_pid_ns = task->pid_ns_inum;
 	session->guest_uts_ns = task->uts_ns_inum;
@@ -40,7 +41,13 @@ static int look_at(const struct kernel_task *task, void *data)
 	struct container *container;
 	char cgroup_path[512];
 
-	if (task->kernel_thread || !task->mnt_ns_inum || task->mnt_ns_inum == session->guest_mnt_ns)
+	/*
+	 * A runtime that is making a container has its name spaces before it has its root: as long as its root
+	 * is the guest's, its paths are the guest's own.
+	 */
+	if (task->kernel_thread || !task->mnt_ns_inum ||
+	    task->mnt_ns_inum == session->guest_mnt_ns || !task->root_dentry ||
+	    task->root_dentry == session->guest_root)
 		return 0;
 	container = containers_find(&session->containers, task->mnt_ns_inum);
 	if (container) {
@@ -72,8 +79,14 @@ void sweep_remove(struct session *session, struct container *container)
 
 void sweep_super(struct session *session, uint64_t super)
 {
+	struct kernel_super read;
 	struct container *next;
 
+	/* The mailbox is the guest's to forge, the super block is not (short of kernel code): is it going? */
+	if (kernel_super_read(session->kernel, super, &read) == 0 && read.active) {
+		session->ring.abused++;
+		return;
+	}
 	watches_remove_super(session->watches, super);
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
@@ -88,6 +101,7 @@ void sweep_containers(struct session *session)
 
 	for (struct container *c = session->containers.first; c; c = c->next)
 		c->missed_sweeps++;
+	kernel_tasks_each(session->kernel, false, find_first, session);
 	if (kernel_tasks_each(session->kernel, false, look_at, session) < 0)
 		return; /* the list moved under us: next time */
 	for (struct container *c = session->containers.first; c; c = next) {

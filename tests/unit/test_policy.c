@@ -67,7 +67,7 @@ static const struct {
 			     "begins "
 			     "with !" },
 	{ PATHS("/a") "---\na: b\n", "6:1: second document; keep one document in a file" },
-	{ PATHS("/a") "    name: s\n", "6:5: key `name` is there already, in line 2; keep one" },
+	{ PATHS("/a") "    name: s\n", "6:5: the same key stands in line 2; keep one of them" },
 	{ "? [a]\n: b\n", "1:3: list or mapping as a key; write a plain word, and a value after `: "
 			  "`" },
 	{ "a: [[[[[[[x]]]]]]]\n", "1:1: unknown key `a`; known: rules, version" },
