@@ -172,7 +172,7 @@ launch_qemu() {
     truncate -s 16M "$dir/vault"
     devices=$(guard_devices "$name")
     eval "machine=($devices)"
-    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet panic=-1 systemd.show_status=false"
+    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false"
     [ -z "$vm_docker" ] || cmdline+=" systemd.wants=docker.service"
     # Writes go to a file that is in no directory, and so is gone with QEMU.
     drive="if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=$(image_dir)/base.raw"
@@ -269,8 +269,19 @@ banner_within() {
         bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0 && read -r -u 3 line && [[ $line == SSH-* ]]' "$2" 2>/dev/null
 }
 
+readonly trouble='BUG: \|Oops: \|WARNING: \|Kernel panic\|general protection fault\|soft lockup\|rcu.*detected stalls'
+
 guest_stopped() { show_serial "$1"; cat "$1/qemu.log" >&2; die "the VM stopped; its console is above"; }
-show_serial() { [ ! -s "$1/serial.log" ] || tail -n 25 "$1/serial.log" | tr -cd '\n\t -~' >&2; }
+
+# From the first words of a kernel in trouble on, if it was; else the end.
+show_serial() {
+    if kernel_in_trouble "$1"; then
+        sed -n "/$trouble/,\$p" "$1/serial.log" | head -n 80
+    else
+        tail -n 25 "$1/serial.log"
+    fi 2>/dev/null | tr -cd '\n\t -~' >&2
+}
+kernel_in_trouble() { grep -qs "$trouble" "$1/serial.log"; }
 
 # quoted WORD...: the words as one line for the guest's shell.
 quoted() { printf '%q ' "$@"; }

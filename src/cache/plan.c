@@ -190,9 +190,9 @@ uint32_t plan_levels(const char *pattern)
 {
 	uint32_t levels = 1;
 
-	if (strstr(pattern, "**"))
-		return GLOB_MAX_DEPTH;
+	if (glob_is_deep(pattern))
+		return GUARD_MAX_LEVELS;
 	for (; *pattern; pattern++)
 		levels += *pattern == '/';
-	return levels < GLOB_MAX_DEPTH ? levels : GLOB_MAX_DEPTH;
+	return levels;
 }

@@ -48,6 +48,8 @@ struct guard_entry {
 	uint32_t report; /* operations */
 };
 
+#define GUARD_MAX_LEVELS 4096 /* deeper than any path can be walked */
+
 struct guard_pattern { /* what hangs from a base */
 	uint32_t text; /* offset of a glob.h pattern, relative to the base */
 	uint32_t watch;

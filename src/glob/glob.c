@@ -22,6 +22,15 @@ static const char *next_name(const char *pattern)
 	return *pattern == '/' ? pattern + 1 : pattern;
 }
 
+bool glob_is_deep(const char *pattern)
+{
+	for (; *pattern; pattern = next_name(pattern)) {
+		if (is_double_star(pattern))
+			return true;
+	}
+	return false;
+}
+
 /*
  * With one kind of wildcard that stands for "any run", it is enough to remember the last one met: when
  * what follows it fails, let it swallow one more and try again. An earlier one never needs to give back.

@@ -11,7 +11,7 @@
  * names, at least one where it comes last.
  */
 
-/* Deepest file below a pattern's base directory that can be matched. A deeper one counts as matching. */
+/* How many names glob_match() can be given. Of a deeper path only glob_is_deep() can be asked. */
 #define GLOB_MAX_DEPTH 48
 
 /*
@@ -19,6 +19,9 @@
  * them. Time is bounded by (length of pattern) x (length of path); no recursion, no memory.
  */
 _Bool glob_match(const char *pattern, const char *const names[], unsigned int n);
+
+/* Can it match at any depth: is one of its names "**"? */
+_Bool glob_is_deep(const char *pattern);
 
 /* One name against one name of a pattern, which ends at '/' or NUL. */
 _Bool glob_match_name(const char *pattern, const char *name);

@@ -74,13 +74,16 @@ static bool climb(struct climb *at)
 }
 
 static void match_patterns(struct match *match, const struct guard_entry *base,
-			   const char *const names[], unsigned int n)
+			   const char *const names[], uint32_t n)
 {
 	const struct guard_pattern *pattern =
 		(const void *)(vault_bytes + (uint64_t)base->watch * 8);
 
 	for (uint32_t i = 0; i < base->deny; i++, pattern++) {
-		if (!glob_match(vault_bytes + pattern->text, names, n))
+		const char *text = vault_bytes + pattern->text;
+
+		/* Below what we can hold, a pattern for any depth is taken to match: better than a way around. */
+		if (!(n <= GLOB_MAX_DEPTH ? glob_match(text, names, n) : glob_is_deep(text)))
 			continue;
 		match->deny |= pattern->deny;
 		match->report |= pattern->report;
@@ -101,21 +104,20 @@ static __attribute__((noinline)) void match_bases(struct match *match, uint64_t 
 	struct climb at = { path_dentry(path), NULL };
 	const struct guard_entry *super;
 	const char *names[GLOB_MAX_DEPTH];
-	uint32_t levels;
 
 	super = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_SUPER, 0);
 	/* Overlayfs opens the file below under the path above: that one has been judged. */
 	if (!super || dentry_inode(at.dentry) != inode)
 		return;
-	levels = super->deny < GLOB_MAX_DEPTH ? super->deny : GLOB_MAX_DEPTH;
 	at.mount = (const char *)path_mnt(path) - (unsigned long)field_mount_vfsmount;
 
 	rcu_lock();
-	for (uint32_t n = 0; n < levels;) {
+	for (uint32_t n = 1; n <= super->deny && n <= GUARD_MAX_LEVELS; n++) {
 		const struct guard_entry *base;
 		const void *directory;
 
-		names[n++] = dentry_name(at.dentry);
+		if (n <= GLOB_MAX_DEPTH)
+			names[n - 1] = dentry_name(at.dentry);
 		if (!climb(&at))
 			break;
 		directory = dentry_inode(at.dentry);

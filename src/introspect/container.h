@@ -13,10 +13,10 @@ struct container_name {
 
 /*
  * Reads engine and id from a cgroup path, in the forms that the engines use with the systemd and
- * the cgroupfs driver: "/system.slice/docker-ID.scope", "/docker/ID", "/kubepods.../cri-containerd-
- * ID.scope", "/machine.slice/libpod-ID.scope", "/user.slice/.../libpod-ID.scope/container", "/crio-
- * ID.scope", "/lxc.payload.NAME", "/machine.slice/machine-NAME.scope", ... The innermost wins (a
- * container in a container). False when it is no container's. Pure.
+ * the cgroupfs driver: "/system.slice/docker-ID.scope", "/docker/ID", "/crio-ID.scope",
+ * "/machine.slice/libpod-ID.scope", "/user.slice/.../libpod-ID.scope/container",
+ * "/kubepods.../cri-containerd-ID.scope", "/lxc.payload.NAME", "/machine.slice/machine-NAME.scope",
+ * ... The innermost wins (a container in a container). False when it is no container's. Pure.
  */
 bool container_from_cgroup(struct container_name *ret, const char *path);
 

@@ -281,9 +281,11 @@ void enter_view(struct session *session)
 	}
 	if (record->errand &&
 	    (record->error || !is_root_of(session, container, record->root_dentry))) {
-		/* Gone meanwhile; or else a later sweep finds it again. */
+		/* Gone meanwhile; or else the next sweep finds it again, by another process. */
 		errands_done(&session->errands, record->errand);
 		sweep_remove(session, container);
+		session->swept = false;
+		session->next_sweep_ns = 0;
 		return;
 	}
 	if (record->names_sequence != session->names_sequence) {

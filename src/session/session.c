@@ -15,7 +15,6 @@
 
 #define MAX_CPUS 64
 #define RECORDS_PER_POLL 512
-#define SWEEP_NS 5000000000ULL
 #define RETRY_NS 500000000ULL
 #define REMOVE_TIMEOUT_MS 10000
 
@@ -103,7 +102,7 @@ static int take_up(struct session *session, struct error *err)
 	ring_init(&session->ring, mailbox->host, mailbox->size, vault_of(session));
 	session->errands.last_id = now_ns(); /* not an id that an earlier daemon used */
 	session->names_sequence = plan_publish(session->plan, vault_of(session));
-	sweep_containers(session);
+	sweep_containers(session, now_ns());
 	return 0;
 }
 
@@ -132,7 +131,6 @@ static int arm_session(struct session *session, struct error *err)
 	}
 	session->state = SESSION_GUARDING;
 	session->attached_ns = now_ns();
-	session->next_sweep_ns = session->attached_ns + SWEEP_NS;
 	return 0;
 }
 
@@ -226,14 +224,16 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 		session->names_sequence = plan_publish(plan, vault_of(session));
 		views_clear(&session->views);
 		sweep_resolve_all(session);
+		session->swept = false;
+		session->next_sweep_ns = 0;
 	}
 	return 0;
 }
 
 bool session_is_settled(const struct session *session)
 {
-	return session->state == SESSION_GUARDING && errands_are_done(&session->errands) &&
-	       !watches_is_building(session->watches);
+	return session->state == SESSION_GUARDING && session->swept &&
+	       errands_are_done(&session->errands) && !watches_is_building(session->watches);
 }
 
 static void run_errands(struct session *session)
@@ -253,7 +253,8 @@ static void run_errands(struct session *session)
 		log_error("%s: %s", session->name, session->trouble.message);
 	}
 	errands_send(&session->errands, vault_of(session), now_ns());
-	if (watches_is_building(session->watches) && errands_are_done(&session->errands)) {
+	if (watches_is_building(session->watches) && session->swept &&
+	    errands_are_done(&session->errands)) {
 		watches_publish(session->watches);
 		session->old_until = session->ring.next + session->ring.n_slots;
 		log_info("%s: policy %s in force in %zu containers", session->name,
@@ -325,10 +326,8 @@ bool session_poll(struct session *session)
 	if (session->old_policy && !watches_is_building(session->watches) &&
 	    session->ring.next >= session->old_until)
 		forget_old_policy(session);
-	if (now_ns() >= session->next_sweep_ns) {
-		session->next_sweep_ns = now_ns() + SWEEP_NS;
-		sweep_containers(session);
-	}
+	if (now_ns() >= session->next_sweep_ns)
+		sweep_containers(session, now_ns());
 	return any;
 }
 

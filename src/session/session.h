@@ -70,6 +70,7 @@ struct session {
 	uint64_t guest_root; /* dentry of the first process's root directory */
 	uint64_t n_events, n_denied, n_unattributed, n_resets;
 	uint64_t next_sweep_ns, attached_ns;
+	bool swept; /* the last walk of the guest's processes went to the end */
 	struct error trouble; /* what status should say is wrong; code 0: nothing */
 };
 

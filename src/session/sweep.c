@@ -7,6 +7,8 @@
 #include "session/enter.h"
 #include "util/log.h"
 
+#define SWEEP_NS 5000000000ULL
+#define SWEEP_AGAIN_NS 20000000ULL
 #define MISSED_SWEEPS 2 /* a runtime may be between two processes */
 
 static int find_first(const struct kernel_task *task, void *data)
@@ -95,15 +97,18 @@ void sweep_super(struct session *session, uint64_t super)
 	}
 }
 
-void sweep_containers(struct session *session)
+void sweep_containers(struct session *session, uint64_t now)
 {
 	struct container *next;
 
 	for (struct container *c = session->containers.first; c; c = c->next)
 		c->missed_sweeps++;
 	kernel_tasks_each(session->kernel, false, find_first, session);
-	if (kernel_tasks_each(session->kernel, false, look_at, session) < 0)
-		return; /* the list moved under us: next time */
+	/* The list may move under us. Then what was found is right, but may not be all: once more, soon. */
+	session->swept = kernel_tasks_each(session->kernel, false, look_at, session) >= 0;
+	session->next_sweep_ns = now + (session->swept ? SWEEP_NS : SWEEP_AGAIN_NS);
+	if (!session->swept)
+		return;
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
 		if (c->missed_sweeps > MISSED_SWEEPS)

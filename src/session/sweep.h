@@ -9,9 +9,9 @@ int sweep_guest(struct session *session, struct error *err);
 
 /*
  * Walks the guest's processes: finds containers that are not known yet (and asks for their views), and lets go of
- * those that have had no process for a while.
+ * those that have had no process for a while. Sets when to do it next.
  */
-void sweep_containers(struct session *session);
+void sweep_containers(struct session *session, uint64_t now_ns);
 
 /* Asks for the views of all known containers again, for another policy. */
 void sweep_resolve_all(struct session *session);

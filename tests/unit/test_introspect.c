@@ -89,6 +89,7 @@ struct f_kernfs {
 struct f_super {
 	ptr s_type;
 	uint32_t s_dev;
+	uint64_t s_flags;
 };
 struct f_type {
 	uint32_t flags;
@@ -174,6 +175,7 @@ static const struct {
 	FIELD("pid.numbers", struct f_pid, numbers),
 	FIELD("signal_struct.thread_head.next", struct f_signal, thread_head.next),
 	FIELD("super_block.s_dev", struct f_super, s_dev),
+	FIELD("super_block.s_flags", struct f_super, s_flags),
 	FIELD("super_block.s_type", struct f_super, s_type),
 	FIELD("task_struct.cgroups", struct f_task, cgroups),
 	FIELD("task_struct.comm", struct f_task, comm),
@@ -344,7 +346,7 @@ static ptr make_super(const char *type, uint32_t device)
 	ptr super = MAKE(super), kind = MAKE(type);
 
 	AT(type, kind)->name = text(type);
-	*AT(super, super) = (struct f_super){ .s_type = kind, .s_dev = device };
+	*AT(super, super) = (struct f_super){ .s_type = kind, .s_dev = device, .s_flags = 1 << 30 };
 	return super;
 }
 
@@ -599,7 +601,9 @@ static void test_task_hostile(void **state)
 		assert_int_equal(kernel_task_read(kernel, g.worker, &t), -EFAULT);
 		*pointers[i] = was;
 	}
+	/* deeper than name spaces nest, though what is there would do */
 	AT(pid, worker->thread_pid)->level = 1000;
+	AT(pid, worker->thread_pid + 1000 * sizeof(struct f_upid))->numbers[0].ns = g.inner.pid_ns;
 	assert_int_equal(kernel_task_read(kernel, g.worker, &t), -EFAULT);
 	AT(pid, worker->thread_pid)->level = 1;
 	memset(worker->comm, 'x', sizeof(worker->comm));
@@ -716,6 +720,7 @@ static void test_cgroup(void **state)
 	assert_int_equal(kernel_cgroup_path(kernel, g.shell, buf, sizeof(buf)), -ENAMETOOLONG);
 	AT(kernfs, slice)->parent = UNMAPPED;
 	assert_int_equal(kernel_cgroup_path(kernel, g.shell, buf, sizeof(buf)), -EFAULT);
+	AT(kernfs, slice)->parent = 0;
 	AT(kernfs, node)->name = text("");
 	assert_int_equal(kernel_cgroup_path(kernel, g.shell, buf, sizeof(buf)), -EFAULT);
 }
@@ -749,6 +754,10 @@ static void test_file(void **state)
 	assert_int_equal(kernel_super_read(kernel, g.sb_overlay, &super), 0);
 	assert_int_equal(super.device, 0x1b);
 	assert_string_equal(super.type, "overlay");
+	assert_true(super.active);
+	AT(super, g.sb_overlay)->s_flags = ~(1ULL << 30); /* being shut down */
+	assert_int_equal(kernel_super_read(kernel, g.sb_overlay, &super), 0);
+	assert_false(super.active);
 	assert_int_equal(kernel_super_read(kernel, UNMAPPED, &super), -EFAULT);
 
 	*AT(file, open) = (struct f_file){ 5, 6, { vfs(g.upper), g.data }, at };
@@ -901,6 +910,17 @@ static void test_mounts_after_pivot(void **state)
 	assert_mounts(g.runc, g.merged, INNER_MOUNTS);
 }
 
+/*
+ * The overlay below has one mount in it, the one bound over it; that does not make it the better
+ * root.
+ */
+static void test_mounts_few(void **state)
+{
+	(void)state;
+	list_del(MEMBER(mount, g.volume, mnt_child));
+	assert_mounts(g.runc, g.merged, "overlay:/ proc:/proc proc:/proc/sys ");
+}
+
 /* mount --rbind / /data/self, and more in there than in the root itself. */
 static void test_mounts_bound_inside(void **state)
 {
@@ -938,6 +958,25 @@ static int count_mount(const struct kernel_mount *mount, void *data)
 	(void)mount;
 	++*(unsigned int *)data;
 	return 0;
+}
+
+/* As umount_tree() leaves it. */
+static int unmount_proc(const struct kernel_mount *mount, void *data)
+{
+	if (strcmp(mount->path, "/proc/sys") == 0) {
+		list_del(MEMBER(mount, g.proc_sys, mnt_child));
+		AT(mount, g.proc_sys)->mnt_parent = g.proc_sys;
+	}
+	return count_mount(mount, data);
+}
+
+static void test_mounts_changed(void **state)
+{
+	unsigned int n = 0;
+
+	(void)state;
+	assert_int_equal(kernel_mounts_each(kernel, g.runc, g.merged, unmount_proc, &n), -ELOOP);
+	assert_int_equal(n, 3);
 }
 
 static void test_mounts_hostile(void **state)
@@ -1028,7 +1067,9 @@ int main(void)
 		TEST(test_path_hostile),
 		TEST(test_mounts_before_pivot),
 		TEST(test_mounts_after_pivot),
+		TEST(test_mounts_few),
 		TEST(test_mounts_bound_inside),
+		TEST(test_mounts_changed),
 		TEST(test_mounts_out_of_sight),
 		TEST(test_mounts_hostile),
 		TEST(test_shaken),

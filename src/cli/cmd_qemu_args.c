@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "util/log.h"
+#include "vmm/qemu_args.h"
+
+struct request {
+	struct qemu_args args;
+	bool create;
+	void (*print)(const struct qemu_args *args, FILE *out);
+};
+
+static void parse(struct request *ret, const struct command *command, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "name", required_argument, NULL, 'n' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "vault", required_argument, NULL, 'V' },
+		{ "mailbox", required_argument, NULL, 'M' },
+		{ "libvirt", no_argument, NULL, 'l' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "no-create", no_argument, NULL, 'c' },
+		COMMAND_HELP_OPTION,
+		COMMAND_END_OPTION,
+	};
+	struct qemu_args *args = &ret->args;
+	int c;
+
+	while ((c = command_option(command, argc, argv, "", options)) != -1) {
+		if (c == 'n')
+			args->name = optarg;
+		else if (c == 'd')
+			args->directory = optarg;
+		else if (c == 'm')
+			args->memory_mib = command_number(command, "memory", optarg, 1, 1u << 24);
+		else if (c == 'V')
+			args->vault_mib = command_number(command, "vault", optarg, 1, 1u << 20);
+		else if (c == 'M')
+			args->mailbox_mib = command_number(command, "mailbox", optarg, 1, 1u << 20);
+		else if (c == 'l')
+			ret->print = qemu_args_print_libvirt;
+		else if (c == 'j')
+			ret->print = qemu_args_print_json;
+		else if (c == 'c')
+			ret->create = false;
+	}
+	command_operands(command, argc, 0, 0);
+	if (!args->name || !args->directory)
+		command_usage(command, "--name and --dir are needed");
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct request request = {
+		.args = { .memory_mib = 1024,
+			  .vault_mib = QEMU_ARGS_VAULT_MIB,
+			  .mailbox_mib = QEMU_ARGS_MAILBOX_MIB },
+		.create = true,
+		.print = qemu_args_print,
+	};
+	struct error err = { 0 };
+	int r;
+
+	parse(&request, command, argc, argv);
+	if (qemu_args_check(&request.args, &err) < 0)
+		return command_failed(OUTCOME_USAGE, &err);
+	if (request.create) {
+		r = qemu_args_prepare(&request.args, &err);
+		if (r < 0)
+			return command_failed(OUTCOME_FAILED, &err);
+		log_info("%s: the vault file of %u MiB is in %s", request.args.name,
+			 request.args.vault_mib, request.args.directory);
+	}
+	request.print(&request.args, stdout);
+	return OUTCOME_DONE;
+}
+
+const struct command cmd_qemu_args = {
+	.name = "qemu-args",
+	.brief = "print the QEMU arguments that a VM needs, to be guarded",
+	.help = "Usage: outguard qemu-args --name NAME --dir DIR [OPTION...]\n"
+		"\n"
+		"Prints QEMU's arguments as one line of shell words, and makes DIR and the vault "
+		"file\n"
+		"in it if they are missing (it says so on standard error).\n"
+		"  --name NAME      of the VM, for messages\n"
+		"  --dir DIR        absolute; for the vault file and the QMP socket (DIR/qmp.sock)\n"
+		"  --memory MIB     guest RAM (1024)\n"
+		"  --vault MIB      a power of two (32: some 200,000 cache entries)\n"
+		"  --mailbox MIB    a power of two (4)\n"
+		"  --libvirt        as a libvirt domain fragment instead\n"
+		"  --json           as a JSON object instead\n"
+		"  --no-create      print only\n",
+	.run = run,
+};

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/facts.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "events/utf8.h"
+#include "util/cleanup.h"
+
+static void put(struct json_object *to, const char *key, struct json_object *value)
+{
+	json_object_object_add(to, key, value);
+}
+
+static void put_number(struct json_object *to, const char *key, uint64_t value)
+{
+	put(to, key, json_object_new_uint64(value));
+}
+
+static void put_bool(struct json_object *to, const char *key, bool value)
+{
+	put(to, key, json_object_new_boolean(value));
+}
+
+static void put_hex(struct json_object *to, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	put(to, key, json_object_new_string(text));
+}
+
+/* Milliseconds, to the microsecond. */
+static void put_ms(struct json_object *to, const char *key, uint64_t us)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64, us / 1000, us % 1000);
+	put(to, key, json_object_new_double_s((double)us / 1000, text));
+}
+
+/* Any bytes, as the nearest valid UTF-8. */
+static void put_text(struct json_object *to, const char *key, const char *text)
+{
+	_cleanup_(freep) char *valid = NULL;
+	size_t size;
+	FILE *out = open_memstream(&valid, &size);
+	unsigned int n;
+
+	if (!out)
+		return;
+	for (; *text; text += n) {
+		uint32_t character;
+
+		n = utf8_next(text, &character);
+		if (character == UTF8_INVALID)
+			fputs(UTF8_REPLACEMENT, out);
+		else
+			fwrite(text, 1, n, out);
+	}
+	fclose(out);
+	put(to, key, json_object_new_string(valid));
+}
+
+static struct json_object *container_facts(const struct container *container)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "id", container->name.id);
+	put_text(to, "engine", container->name.engine);
+	if (*container->hostname)
+		put_text(to, "hostname", container->hostname);
+	put_number(to, "pid", container->pid);
+	put_number(to, "entries", container->n_entries);
+	put_bool(to, "resolved", container->resolved);
+	put_bool(to, "before_start", container->before_start);
+	put_number(to, "took_us", container->took_us);
+	put_bool(to, "lost", container->lost);
+	return to;
+}
+
+static struct json_object *containers_facts(const struct session *session)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (const struct container *c = session->containers.first; c; c = c->next)
+		json_object_array_add(list, container_facts(c));
+	return list;
+}
+
+static struct json_object *policy_facts(const struct policy *policy)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "source", policy->source);
+	put_text(to, "digest", policy->digest);
+	put_number(to, "rules", policy->n_rules);
+	return to;
+}
+
+static struct json_object *cost_facts(const struct profile *profile, const struct arm *arm)
+{
+	const struct profile_cost *cost = profile_cost(profile);
+	struct json_object *to = json_object_new_object();
+
+	put_ms(to, "profile_ms", cost->find_us + cost->kallsyms_us + cost->btf_us);
+	put_ms(to, "find_ms", cost->find_us);
+	put_ms(to, "kallsyms_ms", cost->kallsyms_us);
+	put_ms(to, "btf_ms", cost->btf_us);
+	if (arm) {
+		put_ms(to, "prepare_ms", arm->prepare_us);
+		put_ms(to, "paused_ms", arm->paused_us);
+	}
+	return to;
+}
+
+static struct json_object *cache_facts(const struct session *session)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_number(to, "entries", table_count(session->table));
+	put_number(to, "capacity", table_capacity(session->table));
+	put_number(to, "watches", watches_count(session->watches));
+	return to;
+}
+
+static struct json_object *events_facts(const struct session *session)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_number(to, "total", session->n_events);
+	put_number(to, "denied", session->n_denied);
+	put_number(to, "unattributed", session->n_unattributed);
+	if (session->state == SESSION_GUARDING) {
+		put_number(to, "lost", ring_lost(&session->ring));
+		put_number(to, "skipped", session->ring.skipped);
+		put_number(to, "abused", session->ring.abused);
+	}
+	return to;
+}
+
+static struct json_object *qemu_facts(const struct machine *machine)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_number(to, "pid", (uint64_t)machine_pid(machine));
+	put(to, "accelerator", json_object_new_string(machine_accelerator(machine)));
+	return to;
+}
+
+static const char *state_name(enum session_state state)
+{
+	switch (state) {
+	case SESSION_WAITING:
+		return "waiting";
+	case SESSION_GUARDING:
+		return "guarding";
+	case SESSION_ENDED:
+		return "ended";
+	}
+	return "?";
+}
+
+/* What there is only while the guard is in place. */
+static void put_guard(struct json_object *to, const struct session *session)
+{
+	struct json_object *guard = json_object_new_object();
+
+	put_text(to, "kernel", profile_release(session->profile));
+	put_bool(guard, "intact", arm_is_intact(&session->arm, session->profile));
+	put_bool(guard, "adopted", session->arm.adopted);
+	put_number(guard, "hooks", session->arm.hooks.n);
+	put_number(guard, "code_bytes", session->arm.code_size);
+	put(to, "guard", guard);
+	put(to, "cost", cost_facts(session->profile, &session->arm));
+	put(to, "cache", cache_facts(session));
+	put(to, "containers", containers_facts(session));
+}
+
+struct json_object *facts_session(const struct session *session)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "name", session->name);
+	put(to, "state", json_object_new_string(state_name(session->state)));
+	put_text(to, "qmp", session->qmp_path);
+	put(to, "qemu", qemu_facts(session->machine));
+	put(to, "policy", policy_facts(session->policy));
+	put_bool(to, "settled", session_is_settled(session));
+	put_number(to, "resets", session->n_resets);
+	put(to, "events", events_facts(session));
+	if (session->state == SESSION_GUARDING)
+		put_guard(to, session);
+	if (session->trouble.code)
+		put_text(to, "trouble", session->trouble.message);
+	return to;
+}
+
+static struct json_object *hook_facts(const char *name, bool available, const struct arm *arm)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "name", name);
+	put_bool(to, "available", available);
+	for (size_t i = 0; arm && i < arm->hooks.n; i++) {
+		if (strcmp(arm->hooks.hook[i].name, name) == 0)
+			put_text(to, "armed_by", hook_means_name(arm->hooks.hook[i].means));
+	}
+	return to;
+}
+
+static struct json_object *hooks_facts(const struct profile *profile, const struct arm *arm)
+{
+	struct json_object *list = json_object_new_array();
+	const char *name;
+	int available;
+
+	for (size_t i = 0; (name = hooks_available(profile, i, &available)); i++)
+		json_object_array_add(list, hook_facts(name, available, arm));
+	return list;
+}
+
+static struct json_object *kernel_facts(const struct profile *profile)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "release", profile_release(profile));
+	put_text(to, "banner", profile_banner(profile));
+	put_hex(to, "text", profile_text(profile));
+	put_hex(to, "kaslr_offset", profile_kaslr_offset(profile));
+	put_hex(to, "phys_base", profile_phys_base(profile));
+	put_number(to, "symbols", profile_n_symbols(profile));
+	put_number(to, "types", profile_n_types(profile));
+	return to;
+}
+
+static struct json_object *device_facts(const struct machine_device *device)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_number(to, "size", device->size);
+	put_hex(to, "guest_physical", device->gpa);
+	put_bool(to, "guest_can_write", device->guest_can_write);
+	return to;
+}
+
+struct json_object *facts_profile(const struct machine *machine, const struct profile *profile,
+				  const struct arm *arm)
+{
+	struct json_object *to = json_object_new_object();
+
+	put(to, "kernel", kernel_facts(profile));
+	put(to, "qemu", qemu_facts(machine));
+	put_number(to, "ram", ram_size(machine_ram(machine)));
+	put(to, "vault", device_facts(machine_vault(machine)));
+	put(to, "mailbox", device_facts(machine_mailbox(machine)));
+	put(to, "hooks", hooks_facts(profile, arm));
+	put(to, "cost", cost_facts(profile, arm));
+	return to;
+}
+
+void facts_cost(const struct session *session, char *buf, size_t size)
+{
+	const struct profile_cost *cost = profile_cost(session->profile);
+	const struct arm *arm = &session->arm;
+
+	snprintf(buf, size,
+		 "profile %.1f ms (image %.1f, symbols %.1f, types %.1f) and arming %.1f ms of "
+		 "host CPU; guest paused %.3f ms%s",
+		 (double)(cost->find_us + cost->kallsyms_us + cost->btf_us) / 1000,
+		 (double)cost->find_us / 1000, (double)cost->kallsyms_us / 1000,
+		 (double)cost->btf_us / 1000, (double)arm->prepare_us / 1000,
+		 (double)arm->paused_us / 1000,
+		 arm->adopted ? " (the guard was in place, and is adopted)" : "");
+}
