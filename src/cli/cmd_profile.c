@@ -14,7 +14,6 @@
 
 DEFINE_CLEANUP(struct machine *, machine_free)
 DEFINE_CLEANUP(struct profile *, profile_free)
-DEFINE_CLEANUP(struct json_object *, json_object_put)
 
 /* Without a daemon, and without touching the guest. */
 static int read_directly(struct json_object **ret, const char *qmp_path, struct error *err)
@@ -37,15 +36,17 @@ static int read_directly(struct json_object **ret, const char *qmp_path, struct 
 	return r;
 }
 
-static int ask_daemon(struct json_object **ret, const char *name, struct error *err)
+static enum outcome ask_daemon(struct json_object **ret, const char *name, struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *reply = NULL;
-	struct json_object *request = call_request("profile", name);
-	enum outcome outcome = call(&reply, request, err);
+	struct control_request request;
+	enum outcome outcome = call_request(&request, CONTROL_PROFILE, name, err);
 
 	if (outcome == OUTCOME_DONE)
+		outcome = call(&reply, &request, err);
+	if (outcome == OUTCOME_DONE)
 		*ret = json_object_get(json_object_object_get(reply, "profile"));
-	return (int)outcome;
+	return outcome;
 }
 
 static void print_hooks(struct json_object *facts)
@@ -94,7 +95,8 @@ static int run(const struct command *command, int argc, char **argv)
 	_cleanup_(json_object_putp) struct json_object *facts = NULL;
 	const char *qmp_path = NULL;
 	struct error err = { 0 };
-	int c, json = 0, r;
+	enum outcome outcome;
+	int c, json = 0;
 
 	while ((c = command_option(command, argc, argv, "", options)) != -1) {
 		if (c == 'q')
@@ -103,10 +105,10 @@ static int run(const struct command *command, int argc, char **argv)
 			json = 1;
 	}
 	command_operands(command, argc, !qmp_path, !qmp_path);
-	r = qmp_path ? (int)outcome_of(read_directly(&facts, qmp_path, &err))
-		     : ask_daemon(&facts, argv[optind], &err);
-	if (r != OUTCOME_DONE)
-		return command_failed(r, &err);
+	outcome = qmp_path ? outcome_of(read_directly(&facts, qmp_path, &err))
+			   : ask_daemon(&facts, argv[optind], &err);
+	if (outcome != OUTCOME_DONE)
+		return command_failed(outcome, &err);
 	if (json)
 		command_print_json(facts);
 	else
