@@ -5,17 +5,20 @@ BUILD ?= build
 VERSION := 0.1.0
 CC := gcc
 CLANG := clang
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $@)
 
 PACKAGES := libbpf libelf libcrypto yaml-0.1 json-c libsystemd
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wmissing-prototypes -Wstrict-prototypes \
 	-Wformat=2 -Wimplicit-fallthrough -Wwrite-strings -Wpointer-arith -Werror
 CFLAGS ?= -O2 -g
 SANITIZE ?=
+comma := ,
 ifneq ($(SANITIZE),)
   BUILD := $(BUILD)/sanitize-$(subst $() ,-,$(subst $(comma),-,$(SANITIZE)))
   SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-comma := ,
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -Isrc $(WARNINGS) $(CFLAGS) $(SANITIZE_FLAGS) \
 	-DOUTGUARD_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES))
 LIBS = $(shell pkg-config --libs $(PACKAGES))
@@ -34,8 +37,9 @@ cache := table plan
 events := ring event_json event_text utf8
 arm := link resolve window hooks quiesce arm
 session := containers watches errands views enter report sweep session
-daemon := 
-cli :=
+daemon := outcome control outlet facts drive
+cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
+	cmd_policy_load cmd_run cmd_qemu_args cmd_version
 
 # The guard: runs in the guest kernel. See src/guard/kernel.h.
 GUARD := ring describe file view
@@ -53,7 +57,8 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
-.PHONY: all programs help clean
+.PHONY: all programs help clean check check-unit check-fuzz check-vm layers format format-check \
+	demo install unit-programs fuzz-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -61,36 +66,115 @@ programs: $(PROGRAMS) ## Build outguard and outguardd
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/guard/%.o: src/guard/%.c
 	@mkdir -p $(@D)
-	$(CC) $(GUARD_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(GUARD_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/guard/glob.o: src/glob/glob.c
 	@mkdir -p $(@D)
-	$(CC) $(GUARD_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(GUARD_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/guard/thunk.o: src/guard/thunk.S
 	@mkdir -p $(@D)
-	$(CC) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) -c $< -o $@
 
 $(BUILD)/guard.o: $(GUARD:%=$(BUILD)/guard/%.o) $(BUILD)/guard/glob.o $(BUILD)/guard/thunk.o
-	ld -r -o $@ $^
+	$(call say,LD)
+	$(Q)ld -r -o $@ $^
 
 $(BUILD)/arm/guard_object.o: src/arm/guard_object.S $(BUILD)/guard.o
 	@mkdir -p $(@D)
-	$(CC) -DGUARD_OBJECT='"$(BUILD)/guard.o"' -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) -DGUARD_OBJECT='"$(BUILD)/guard.o"' -c $< -o $@
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/outguard: $(BUILD)/cli/main.o $(LIBRARY)
-	$(CC) $(SANITIZE_FLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(SANITIZE_FLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/outguardd: $(BUILD)/daemon/main.o $(LIBRARY)
-	$(CC) $(SANITIZE_FLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(SANITIZE_FLAGS) -o $@ $^ $(LIBS)
+
+# Tests: cmocka for the pure parts, the fuzz targets' corpora, and scripts that use real guests.
+
+SANITIZED := address,undefined
+SANITIZED_BUILD := $(firstword $(subst /sanitize-, ,$(BUILD)))/sanitize-address-undefined
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -DBUILD_DIR='"$(BUILD)"' $< -o $@ $(LIBRARY) $(LIBS) -lcmocka -lbpf -lpthread
+
+$(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/regress.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< tests/fuzz/regress.c -o $@ $(LIBRARY) $(LIBS)
+
+unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
+fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
+
+check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
+	@$(MAKE) --no-print-directory -s programs unit-programs
+	@$(MAKE) --no-print-directory -s programs unit-programs fuzz-programs SANITIZE=$(SANITIZED)
+	@tests/check "$(BUILD)" "$(SANITIZED_BUILD)"
+
+check-unit: packages-check ## The pure parts: seconds, no root, no VM
+	@$(MAKE) --no-print-directory -s unit-programs
+	@tests/run $(BUILD) unit
+
+check-fuzz: packages-check ## The fuzz targets' corpora, under sanitizers
+	@$(MAKE) --no-print-directory -s fuzz-programs SANITIZE=$(SANITIZED)
+	@tests/run $(SANITIZED_BUILD) fuzz
+
+check-vm: packages-check ## The promises, in real guests (ONLY=name for one)
+	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
+	@tests/run $(SANITIZED_BUILD) vm
+
+fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-policy
+	@mkdir -p $(BUILD)/fuzz/$*
+	$(CLANG) -std=gnu11 -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/fuzz_$* \
+		tests/fuzz/fuzz_$*.c $(filter-out src/arm/guard_object.c,$(LIBRARY_OBJECTS:$(BUILD)/%.o=src/%.c)) \
+		$(BUILD)/arm/guard_object.o $(shell pkg-config --cflags --libs $(PACKAGES)) -DOUTGUARD_VERSION='"$(VERSION)"'
+	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(or $(SECONDS),60) $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
+
+layers: ## Prove that includes point one way
+	@tools/check-layers $(LAYERS)
+
+FORMATTED = $(shell find src tests -name '*.[ch]')
+format: ## Format the code (clang-format)
+	clang-format -i $(FORMATTED)
+
+format-check: ## Would `make format` change anything?
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+packages-build:
+	@tools/install-packages build
+packages-check:
+	@tools/install-packages check
+
+demo: packages-build ## Install what is missing, build, boot a VM, show the main job
+	@$(MAKE) --no-print-directory -s programs
+	@demo/run
+
+PREFIX ?= /usr/local
+install: programs ## Install programs, man pages and the systemd unit below PREFIX
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/outguard
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/outguardd
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 man/outguard.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/outguardd.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/outguard-policy.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system contrib/outguardd.service
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -98,4 +182,4 @@ clean: ## Remove what was built (the lab's guest images stay; rm -r build remove
 	rm -rf $(LAYERS:%=$(BUILD)/%) $(BUILD)/guard $(BUILD)/*.o $(BUILD)/*.a $(PROGRAMS) $(BUILD)/tests
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/call.h"
+#include "cli/command.h"
+#include "cli/show.h"
+#include "util/log.h"
+
+struct words {
+	const char *qmp, *policy;
+	bool wait, verbose;
+};
+
+static void parse(struct words *ret, const struct command *command, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "qmp", required_argument, NULL, 'q' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "wait", no_argument, NULL, 'w' },
+		{ "verbose", no_argument, NULL, 'v' },
+		COMMAND_HELP_OPTION,
+		COMMAND_END_OPTION,
+	};
+	int c;
+
+	while ((c = command_option(command, argc, argv, "v", options)) != -1) {
+		if (c == 'q')
+			ret->qmp = optarg;
+		else if (c == 'p')
+			ret->policy = optarg;
+		else if (c == 'w')
+			ret->wait = true;
+		else if (c == 'v')
+			ret->verbose = true;
+	}
+	command_operands(command, argc, 1, 1);
+	if (!ret->qmp || !ret->policy)
+		command_usage(command, "--qmp and --policy are needed");
+}
+
+static enum outcome attach(const struct words *words, const char *name,
+			   struct json_object **ret_facts, struct error *err)
+{
+	struct control_request request;
+	enum outcome outcome = call_request(&request, CONTROL_ATTACH, name, err);
+
+	if (outcome != OUTCOME_DONE)
+		return outcome;
+	request.wait = words->wait;
+	if (call_path(request.qmp, sizeof(request.qmp), words->qmp, err) < 0 ||
+	    call_path(request.policy, sizeof(request.policy), words->policy, err) < 0)
+		return OUTCOME_FAILED;
+	outcome = call(NULL, &request, err);
+	if (outcome != OUTCOME_DONE)
+		return outcome;
+	return call_wait_settled(name, ret_facts, err);
+}
+
+static void print_cost(const char *name, struct json_object *facts)
+{
+	struct json_object *cost = json_object_object_get(facts, "cost");
+
+	log_info("%s: profile %s ms (image %s, symbols %s, types %s) and arming %s ms of host CPU; "
+		 "guest paused %s ms%s",
+		 name, show_string(cost, "profile_ms"), show_string(cost, "find_ms"),
+		 show_string(cost, "kallsyms_ms"), show_string(cost, "btf_ms"),
+		 show_string(cost, "prepare_ms"), show_string(cost, "paused_ms"),
+		 show_bool(json_object_object_get(facts, "guard"), "adopted")
+			 ? " (the guard was in place, and is adopted)"
+			 : "");
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	_cleanup_(json_object_putp) struct json_object *facts = NULL;
+	struct error err = { 0 };
+	struct words words = { 0 };
+	enum outcome outcome;
+
+	parse(&words, command, argc, argv);
+	outcome = attach(&words, argv[optind], &facts, &err);
+	if (outcome != OUTCOME_DONE)
+		return command_failed(outcome, &err);
+	if (words.verbose)
+		print_cost(argv[optind], facts);
+	log_info("%s: guarding", argv[optind]);
+	return OUTCOME_DONE;
+}
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.brief = "guard a VM",
+	.help = "Usage: outguard attach NAME --qmp PATH --policy FILE [--wait] [-v]\n"
+		"\n"
+		"Has outguardd guard a VM; returns when all its containers are guarded.\n"
+		"  --qmp PATH       the VM's QMP socket\n"
+		"  --policy FILE    what is guarded; outguardd reads it again on SIGHUP\n"
+		"  --wait           a guest that still boots is guarded when its kernel is up; "
+		"wait for it\n"
+		"  -v, --verbose    print what it took: host CPU, and how long the guest stood "
+		"still\n",
+	.run = run,
+};
