@@ -66,9 +66,10 @@ static void print_cost(const char *name, struct json_object *facts)
 		 name, show_string(cost, "profile_ms"), show_string(cost, "find_ms"),
 		 show_string(cost, "kallsyms_ms"), show_string(cost, "btf_ms"),
 		 show_string(cost, "prepare_ms"), show_string(cost, "paused_ms"),
-		 show_bool(json_object_object_get(facts, "guard"), "adopted")
-			 ? " (the guard was in place, and is adopted)"
-			 : "");
+		 show_bool(json_object_object_get(facts, "guard"), "adopted") ? " (the guard was "
+										"in place, and is "
+										"adopted)"
+									      : "");
 }
 
 static int run(const struct command *command, int argc, char **argv)

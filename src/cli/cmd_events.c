@@ -39,8 +39,8 @@ static void parse(struct control_request *request, const struct command *command
 		}
 	}
 	if (call_request(request, CONTROL_EVENTS,
-			 command_operands(command, argc, 0, 1) ? argv[optind] : NULL, &err) !=
-	    OUTCOME_DONE)
+			 command_operands(command, argc, 0, 1) ? argv[optind] : NULL,
+			 &err) != OUTCOME_DONE)
 		command_usage(command, "%s", err.message);
 	request->follow = follow;
 	request->text = text;
@@ -124,7 +124,8 @@ const struct command cmd_events = {
 	.brief = "what happened to the files that are watched",
 	.help = "Usage: outguard events [NAME] [--follow] [--json] [--last N]\n"
 		"\n"
-		"Prints the events that outguardd still knows (the last 1000), of one VM or of all.\n"
+		"Prints the events that outguardd still knows (the last 1000), of one VM or of "
+		"all.\n"
 		"  -f, --follow    go on with those that come; alone: only those\n"
 		"  --last N        at most N of those that are known\n"
 		"  --json          one JSON object a line (docs/EVENTS.md)\n",

@@ -44,8 +44,8 @@ static struct json_object *rule_facts(const struct policy_rule *rule)
 
 	for (unsigned int i = 0; i < POLICY_N_OPERATIONS; i++) {
 		if (rule->operations & 1u << i)
-			json_object_array_add(operations, json_object_new_string(
-								  policy_operation_name(1u << i)));
+			json_object_array_add(
+				operations, json_object_new_string(policy_operation_name(1u << i)));
 	}
 	add_string(to, "name", rule->name);
 	json_object_object_add(to, "line", json_object_new_int64(rule->line));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <stdio.h>
+#include <string.h>
 
 #include "cli/call.h"
 #include "cli/command.h"
@@ -56,8 +56,10 @@ const struct command cmd_policy_load = {
 	.brief = "put another policy in force",
 	.help = "Usage: outguard policy load FILE [NAME]\n"
 		"\n"
-		"In the VM called NAME, or in all. A policy that is refused changes nothing; a good "
+		"In the VM called NAME, or in all. A policy that is refused changes nothing; a "
+		"good "
 		"one comes\n"
-		"into force at once for all containers of a VM, and the old one stays until then.\n",
+		"into force at once for all containers of a VM, and the old one stays until "
+		"then.\n",
 	.run = run,
 };

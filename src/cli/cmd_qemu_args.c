@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -86,7 +87,8 @@ const struct command cmd_qemu_args = {
 		"file\n"
 		"in it if they are missing (it says so on standard error).\n"
 		"  --name NAME      of the VM, for messages\n"
-		"  --dir DIR        absolute; for the vault file and the QMP socket (DIR/qmp.sock)\n"
+		"  --dir DIR        absolute; for the vault file and the QMP socket "
+		"(DIR/qmp.sock)\n"
 		"  --memory MIB     guest RAM (1024)\n"
 		"  --vault MIB      a power of two (32: some 200,000 cache entries)\n"
 		"  --mailbox MIB    a power of two (4)\n"

@@ -9,8 +9,8 @@
 
 #include "util/log.h"
 
-#define EXIT_CODES                                                               \
-	"\nExit status: 0 done, 1 failed, 2 wrong usage, 3 no such VM, 4 outguardd " \
+#define EXIT_CODES                                                                     \
+	"\nExit status: 0 done, 1 failed, 2 wrong usage, 3 no such VM, 4 outguardd "   \
 	"not\nreachable, 5 not supported by this guest, 6 busy or guarded already, 7 " \
 	"policy refused.\n"
 

@@ -19,8 +19,14 @@ struct command {
 extern const struct command cmd_attach, cmd_detach, cmd_events, cmd_policy_check, cmd_policy_load,
 	cmd_profile, cmd_qemu_args, cmd_run, cmd_status, cmd_version;
 
-#define COMMAND_HELP_OPTION { "help", no_argument, NULL, 'h' }
-#define COMMAND_END_OPTION { NULL, 0, NULL, 0 }
+#define COMMAND_HELP_OPTION                    \
+	{                                      \
+		"help", no_argument, NULL, 'h' \
+	}
+#define COMMAND_END_OPTION       \
+	{                        \
+		NULL, 0, NULL, 0 \
+	}
 
 /*
  * The next option, as getopt_long(3), or -1. --help is answered here, a wrong option refused: both end the

@@ -39,15 +39,15 @@ struct member {
 	const char *right;
 };
 
-#define STRING(field, what)                                                              \
-	{                                                                                \
-#field, json_type_string, offsetof(struct control_request, field),               \
-			sizeof(((struct control_request *)0)->field), what               \
+#define STRING(field, what)                                                        \
+	{                                                                          \
+#field, json_type_string, offsetof(struct control_request, field), \
+			sizeof(((struct control_request *)0)->field), what         \
 	}
-#define FLAG(field)                                                                      \
-	{                                                                                \
+#define FLAG(field)                                                                               \
+	{                                                                                         \
 #field, json_type_boolean, offsetof(struct control_request, field), sizeof(bool), \
-			"true or false"                                                  \
+			"true or false"                                                           \
 	}
 
 /* In the order of the bits above. */
@@ -125,15 +125,16 @@ static int find_verb(struct json_object *object, enum control_verb *ret, struct 
 {
 	struct json_object *value = json_object_object_get(object, "verb");
 
-	for (unsigned int i = 0; json_object_is_type(value, json_type_string) && i < CONTROL_N_VERBS;
-	     i++) {
+	for (unsigned int i = 0;
+	     json_object_is_type(value, json_type_string) && i < CONTROL_N_VERBS; i++) {
 		if (strcmp(json_object_get_string(value), verbs[i].name) == 0) {
 			*ret = i;
 			return 0;
 		}
 	}
-	return error_set(err, -EINVAL, "give a verb: attach, detach, status, events, profile or "
-				       "policy-load");
+	return error_set(err, -EINVAL,
+			 "give a verb: attach, detach, status, events, profile or "
+			 "policy-load");
 }
 
 struct json_object *control_object(const char *line, size_t size)
@@ -167,7 +168,8 @@ int control_parse(struct control_request *ret, const char *line, size_t size, st
 	r = find_verb(object, &request.verb, err);
 	if (r < 0)
 		return r;
-	json_object_object_foreach(object, key, value) {
+	json_object_object_foreach(object, key, value)
+	{
 		if (strcmp(key, "verb") == 0)
 			continue;
 		r = take_member(&request, &seen, key, value, err);

@@ -8,14 +8,10 @@
 #include "util/cleanup.h"
 
 static const char *const names[] = {
-	[OUTCOME_DONE] = "done",
-	[OUTCOME_FAILED] = "failed",
-	[OUTCOME_USAGE] = "usage",
-	[OUTCOME_NO_VM] = "no-such-vm",
-	[OUTCOME_NO_DAEMON] = "no-daemon",
-	[OUTCOME_UNSUPPORTED] = "unsupported",
-	[OUTCOME_BUSY] = "busy",
-	[OUTCOME_POLICY] = "policy",
+	[OUTCOME_DONE] = "done",	   [OUTCOME_FAILED] = "failed",
+	[OUTCOME_USAGE] = "usage",	   [OUTCOME_NO_VM] = "no-such-vm",
+	[OUTCOME_NO_DAEMON] = "no-daemon", [OUTCOME_UNSUPPORTED] = "unsupported",
+	[OUTCOME_BUSY] = "busy",	   [OUTCOME_POLICY] = "policy",
 };
 _Static_assert(ARRAY_SIZE(names) == OUTCOME_N, "a name for each");
 
