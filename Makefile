@@ -36,7 +36,7 @@ policy := policy yaml rule selector schema pattern
 cache := table plan
 events := ring event_json event_text utf8
 arm := link resolve window hooks quiesce arm
-session := containers watches errands views enter report sweep session
+session := lock containers watches errands views enter report sweep session
 daemon := outcome control outlet facts drive
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version

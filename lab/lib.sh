@@ -169,7 +169,6 @@ qemu_failed() {
 launch_qemu() {
     local name=$1 devices machine=() drive cmdline prefix=(setsid)
     mkdir -p "$work/tmp"
-    truncate -s 16M "$dir/vault"
     devices=$(guard_devices "$name")
     eval "machine=($devices)"
     cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false"
@@ -195,9 +194,10 @@ guard_devices() {
     if [ -z "$vm_devices" ]; then
         printf -- '-machine q35 -m %s -qmp unix:%s/qmp.sock,server=on,wait=off\n' "$vm_memory" "$dir"
     elif [ -x "$outguard" ]; then
-        "$outguard" qemu-args --name "$1" --memory "$vm_memory" --dir "$dir" || die "'$outguard qemu-args' failed (see above)"
+        "$outguard" qemu-args --name "$1" --memory "$vm_memory" --dir "$dir" 2>"$dir/qemu-args.log" ||
+            { cat "$dir/qemu-args.log" >&2; die "'$outguard qemu-args' failed (see above)"; }
     else
-        printf -- '-machine q35,memory-backend=outguard-ram -m %s ' "$vm_memory"
+            printf -- '-machine q35,memory-backend=outguard-ram -m %s ' "$vm_memory"
         printf -- '-object memory-backend-memfd,id=outguard-ram,size=%sM,share=on ' "$vm_memory"
         printf -- '-object memory-backend-file,id=outguard-vault,size=16M,mem-path=%s/vault,share=on,readonly=on ' "$dir"
         printf -- '-device ivshmem-plain,memdev=outguard-vault,master=on '
@@ -231,12 +231,14 @@ find_ssh_port() {
 # --- waiting, talking, stopping -----------------------------------------------------------------------------------------------
 
 # ssh_args DIR: sets ssh_to_guest. No file of the user's is read; the host key is the one lab/build put in the image.
+# The probes every 5 s are to notice a reset guest; a paused one has 5 minutes to go on.
 ssh_args() {
     local port
     port=$(cat "$1/ssh_port")
     ssh_to_guest=(ssh -F none -p "$port" -i "$work/ssh/key" -o IdentitiesOnly=yes -o BatchMode=yes -o LogLevel=ERROR
         -o UserKnownHostsFile="$work/ssh/known_hosts" -o GlobalKnownHostsFile=none -o HostKeyAlias=outguard-lab
-        -o StrictHostKeyChecking=yes -o ControlPath="$1/ssh.sock" -o ForwardAgent=no -o ForwardX11=no root@127.0.0.1)
+        -o StrictHostKeyChecking=yes -o ControlPath="$1/ssh.sock" -o ForwardAgent=no -o ForwardX11=no
+        -o ServerAliveInterval=5 -o ServerAliveCountMax=60 root@127.0.0.1)
 }
 
 # wait_for_guest DIR SECONDS: until ssh answers, and Docker too if the VM was started with it.
@@ -252,6 +254,10 @@ wait_for_guest() {
         sleep 0.1
     done
     ssh_args "$dir"
+    # A guest that rebooted leaves a connection that is dead and does not know it.
+    if [ -S "$dir/ssh.sock" ] && ! timeout 5 "${ssh_to_guest[@]}" true </dev/null >/dev/null 2>&1; then
+        "${ssh_to_guest[@]}" -O exit 2>/dev/null || true
+    fi
     "${ssh_to_guest[@]}" -O check 2>/dev/null ||
         "${ssh_to_guest[@]}" -o ControlMaster=yes -o ConnectTimeout=60 -fN </dev/null >/dev/null 2>"$dir/ssh.log" ||
         { cat "$dir/ssh.log" >&2; die "ssh to the guest failed; if build/lab came from elsewhere: rm -r $work and start again"; }

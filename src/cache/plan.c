@@ -186,6 +186,82 @@ uint32_t plan_locate(const struct plan *plan, const struct plan_item *item,
 	return name;
 }
 
+/* Suffixes of one pattern; a set, because "**" leaves more than one way to go on. */
+struct suffixes {
+	const char *at[PLAN_MAX_LEFT];
+	size_t n;
+};
+
+static void add_suffix(struct suffixes *set, const char *suffix)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		if (set->at[i] == suffix)
+			return;
+	}
+	if (set->n < PLAN_MAX_LEFT)
+		set->at[set->n++] = suffix;
+}
+
+/* What is left of @suffix behind one name. */
+static void step(struct suffixes *to, const char *suffix, const char *name)
+{
+	size_t len = strcspn(suffix, "/");
+	const char *next = suffix + len + (suffix[len] == '/');
+
+	if (len == 2 && !strncmp(suffix, "**", 2)) {
+		add_suffix(to, suffix); /* it takes the name */
+		if (*next)
+			step(to, next, name); /* or nothing */
+	} else if (*suffix && glob_match_name(suffix, name)) {
+		add_suffix(to, next);
+	}
+}
+
+static struct suffixes left_below(const char *pattern, const char *path)
+{
+	struct suffixes set = { .at = { pattern }, .n = 1 };
+	char name[256];
+
+	while (*path) {
+		struct suffixes next = { .n = 0 };
+		size_t len = strcspn(path, "/");
+
+		if (len >= sizeof(name))
+			return next;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		for (size_t i = 0; i < set.n; i++)
+			step(&next, set.at[i], name);
+		set = next;
+		path += len + (path[len] == '/');
+	}
+	return set;
+}
+
+size_t plan_left_below(const char *pattern, const char *path, const char *ret_left[PLAN_MAX_LEFT])
+{
+	struct suffixes set = left_below(pattern, path);
+	size_t n = 0;
+
+	for (size_t i = 0; i < set.n; i++) {
+		if (*set.at[i])
+			ret_left[n++] = set.at[i];
+	}
+	return n;
+}
+
+bool plan_matches(const char *pattern, const char *path)
+{
+	struct suffixes set = left_below(pattern, path);
+
+	for (size_t i = 0; i < set.n; i++) {
+		/* "**" at the end has taken a name, and may stop there */
+		if (!*set.at[i] || (!strcmp(set.at[i], "**") && *path))
+			return true;
+	}
+	return false;
+}
+
 uint32_t plan_levels(const char *pattern)
 {
 	uint32_t levels = 1;

@@ -2,6 +2,7 @@
 #ifndef CACHE_PLAN_H
 #define CACHE_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,17 @@ uint32_t plan_publish(const struct plan *plan, struct guard_vault *vault);
  */
 uint32_t plan_locate(const struct plan *plan, const struct plan_item *item,
 		     const struct guard_resolved *resolved, const char **ret_pattern);
+
+/*
+ * What is left of a pattern for the files below a directory that is @path ("a/b", relative to the base): suffixes of
+ * @pattern, any of which may match. Fills at most PLAN_MAX_LEFT and returns how many there are.
+ */
+#define PLAN_MAX_LEFT 64
+
+size_t plan_left_below(const char *pattern, const char *path, const char *ret_left[PLAN_MAX_LEFT]);
+
+/* Does a pattern match @path, relative to its base? */
+bool plan_matches(const char *pattern, const char *path);
 
 /* How many levels below its base a pattern can match. */
 uint32_t plan_levels(const char *pattern);

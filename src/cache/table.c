@@ -9,6 +9,9 @@
  * from its place, too many retired, no room for patterns) makes a new table in the other half, which comes into
  * force by one store of guard_vault.table. The guard reads that word before and after.
  *
+ * In the half that is being built nobody reads: there a base is replaced in its slot, and the patterns move up when
+ * there is no room behind them.
+ *
  * `nodes` mirrors the slots on the host: the vault is never read back.
  */
 #include "cache/table.h"
@@ -36,7 +39,8 @@ struct half {
 	unsigned int bits;
 	size_t used, retired;
 	uint64_t arena, end; /* next free byte for patterns, and the end of them */
-	bool has_bases;
+	size_t n_bases;
+	bool told_bases; /* is GUARD_TABLE_BASES set in the word that is in force? */
 };
 
 struct table {
@@ -64,8 +68,7 @@ static void half_clear(struct half *half)
 	}
 	free(half->nodes);
 	half->nodes = NULL;
-	half->n_slots = half->used = half->retired = 0;
-	half->has_bases = false;
+	half->n_slots = half->used = half->retired = half->n_bases = 0;
 }
 
 /* Slots get up to three quarters of a half, patterns the rest. */
@@ -79,11 +82,15 @@ static unsigned int max_bits(const struct table *table)
 	return bits;
 }
 
+static uint64_t arena_start(const struct half *half)
+{
+	return half->at + half->n_slots * sizeof(struct guard_entry);
+}
+
 /* Makes the half an empty table of 2^bits slots. */
 static int half_start(struct table *table, struct half *half, unsigned int bits)
 {
 	size_t n_slots = (1ULL << bits) + GUARD_PROBE_LIMIT;
-	uint64_t size = n_slots * sizeof(struct guard_entry);
 	struct node *nodes;
 
 	if (bits > max_bits(table))
@@ -95,23 +102,33 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 	half->nodes = nodes;
 	half->n_slots = n_slots;
 	half->bits = bits;
-	half->arena = half->at + size;
+	half->arena = arena_start(half);
 	half->end = half->at + table->half_size;
-	memset(table->vault + half->at, 0, size);
+	memset(table->vault + half->at, 0, half->arena - half->at);
 	return 0;
 }
 
 static void put_in_force(struct table *table, unsigned int live)
 {
 	struct guard_vault *vault = (struct guard_vault *)table->vault;
-	const struct half *half = &table->halves[live];
+	struct half *half = &table->halves[live];
 	uint64_t word = half->at / PAGE | (uint64_t)(64 - half->bits) << 20;
 
-	if (half->has_bases)
+	half->told_bases = half->n_bases > 0;
+	if (half->told_bases)
 		word |= GUARD_TABLE_BASES;
 	word |= (uint64_t)++table->sequence << GUARD_TABLE_SEQUENCE_SHIFT;
 	__atomic_store_n(&vault->table, word, __ATOMIC_SEQ_CST);
 	table->live = live;
+}
+
+/* The guard looks for bases only where the word in force says that there are some. */
+static void tell_bases(struct table *table)
+{
+	const struct half *half = &table->halves[table->live];
+
+	if (half->told_bases != (half->n_bases > 0))
+		put_in_force(table, table->live);
 }
 
 int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, struct error *err)
@@ -156,10 +173,18 @@ struct table *table_free(struct table *table)
 	return NULL;
 }
 
+static bool key_is_live(uint64_t key)
+{
+	return key != GUARD_KEY_EMPTY && key != GUARD_KEY_RETIRED;
+}
+
 static struct node *find(const struct half *half, uint64_t key, uint64_t ino)
 {
-	size_t first = GUARD_HASH(key, ino) >> (64 - half->bits);
+	size_t first;
 
+	if (!half->nodes)
+		return NULL;
+	first = GUARD_HASH(key, ino) >> (64 - half->bits);
 	for (size_t i = first; i < first + GUARD_PROBE_LIMIT; i++) {
 		struct node *node = &half->nodes[i];
 
@@ -202,6 +227,7 @@ static void write_slot(struct guard_entry *slot, const struct guard_entry *entry
 static void retire(const struct table *table, struct half *half, struct node *node)
 {
 	__atomic_store_n(&slot_of(table, half, node)->key, GUARD_KEY_RETIRED, __ATOMIC_RELEASE);
+	half->n_bases -= node->patterns != NULL;
 	free(node->patterns);
 	free(node->texts);
 	memset(node, 0, sizeof(*node));
@@ -224,7 +250,6 @@ static int write_patterns(const struct table *table, struct half *half, struct n
 		to[i].text += (uint32_t)(at + size);
 	}
 	half->arena = (at + size + node->texts_size + 7) & ~7ULL;
-	half->has_bases = true;
 	node->entry.watch = (uint32_t)(at / 8);
 	return 0;
 }
@@ -241,6 +266,7 @@ static int half_insert(const struct table *table, struct half *half, struct node
 	*node = *from;
 	memset(from, 0, sizeof(*from));
 	half->used++;
+	half->n_bases += node->patterns != NULL;
 	write_slot(slot_of(table, half, node), &node->entry);
 	return 0;
 }
@@ -263,11 +289,6 @@ static int node_copy(struct node *to, const struct node *from)
 	return 0;
 }
 
-static bool node_is_live(const struct node *node)
-{
-	return node->entry.key != GUARD_KEY_EMPTY && node->entry.key != GUARD_KEY_RETIRED;
-}
-
 /* All but @except. */
 static int copy_all(const struct table *table, struct half *to, const struct half *from,
 		    const struct node *except)
@@ -276,7 +297,7 @@ static int copy_all(const struct table *table, struct half *to, const struct hal
 		struct node copy;
 		int r;
 
-		if (!node_is_live(&from->nodes[i]) || &from->nodes[i] == except)
+		if (!key_is_live(from->nodes[i].entry.key) || &from->nodes[i] == except)
 			continue;
 		r = node_copy(&copy, &from->nodes[i]);
 		if (r < 0)
@@ -291,26 +312,67 @@ static int copy_all(const struct table *table, struct half *to, const struct hal
 	return 0;
 }
 
-/*
- * Replaces the table in force by a roomier one that has @node too, instead of @old. A table that is being built
- * cannot move to the other half, which is in force: table_begin() gives it all the room there is.
- */
-static int rebuild(struct table *table, struct node *node, const struct node *old)
+/* Closes the gaps between the patterns of a half that nobody reads. */
+static int compact(const struct table *table, struct half *half)
+{
+	half->arena = arena_start(half);
+	for (size_t i = 0; i < half->n_slots; i++) {
+		struct node *node = &half->nodes[i];
+
+		if (!node->patterns)
+			continue;
+		if (write_patterns(table, half, node) < 0)
+			return -ENOSPC;
+		write_slot(slot_of(table, half, node), &node->entry);
+	}
+	return 0;
+}
+
+/* In a half that nobody reads. On failure, what was there is there. */
+static int replace_unread(const struct table *table, struct half *half, struct node *node,
+			  struct node *old)
+{
+	struct node was = *old;
+	int r = 0;
+
+	*old = *node;
+	if (node->patterns && write_patterns(table, half, old) < 0)
+		r = compact(table, half);
+	if (r < 0) {
+		*old = was;
+		compact(table, half); /* fits: it has before */
+		return r;
+	}
+	write_slot(slot_of(table, half, old), &old->entry);
+	free(was.patterns);
+	free(was.texts);
+	memset(node, 0, sizeof(*node));
+	return 0;
+}
+
+/* Slots for @n entries, and some more: or the next ones would make the next table. */
+static unsigned int roomy_bits(const struct table *table, size_t n)
+{
+	unsigned int bits = MIN_BITS;
+
+	while (bits < max_bits(table) && (1ULL << bits) < (n + n / 8 + 1) * 2)
+		bits++;
+	return bits;
+}
+
+/* Replaces the table in force by one of at least 2^bits slots, with @node (or NULL) instead of @old (or NULL). */
+static int rebuild(struct table *table, unsigned int bits, struct node *node,
+		   const struct node *old)
 {
 	struct half *from = &table->halves[table->live], *to = &table->halves[!table->live];
-	unsigned int bits = MIN_BITS;
 	int r;
 
-	if (table->building)
-		return -ENOSPC;
-	while ((1ULL << bits) < (from->used + 1) * 2)
-		bits++;
 	do {
 		r = half_start(table, to, bits++);
 		if (r < 0)
 			return r;
 		r = copy_all(table, to, from, old);
-		if (r == 0)
+		if (r == 0 && node)
 			r = half_insert(table, to, node);
 	} while (r == -ENOSPC);
 	if (r == 0)
@@ -318,22 +380,39 @@ static int rebuild(struct table *table, struct node *node, const struct node *ol
 	return r;
 }
 
-/* Enters @node, and only then retires what it replaces: there is no moment with neither. */
+/* Enters @node where @half, which has @old or NULL, has room for it. */
+static int enter(struct table *table, struct half *half, struct node *node, struct node *old)
+{
+	bool unread = half != &table->halves[table->live];
+	int r;
+
+	if (unread && old)
+		return replace_unread(table, half, node, old);
+	r = half_insert(table, half, node);
+	if (r == -ENOSPC && unread && node->patterns && compact(table, half) == 0)
+		r = half_insert(table, half, node);
+	if (r == 0 && old)
+		retire(table, half, old); /* only now: there is no moment with neither */
+	return r;
+}
+
+/* While another table is being built, the one in force cannot move: table_begin() has given it room. */
 static int replace(struct table *table, struct node *node, struct error *err)
 {
 	struct half *half = current(table);
 	struct node *old = find(half, node->entry.key, node->entry.ino);
-	int r = half_insert(table, half, node);
+	int r = enter(table, half, node, old);
 
-	if (r == 0 && old)
-		retire(table, half, old);
-	else if (r == -ENOSPC)
-		r = rebuild(table, node, old);
+	if (r == -ENOSPC && !table->building)
+		r = rebuild(table, roomy_bits(table, half->used), node, old);
+	if (r == -ENOMEM)
+		return error_set(err, r, "out of memory");
 	if (r < 0)
 		return error_set(err, r,
 				 "the vault has no room for another entry (%zu of %zu in use); "
 				 "give the VM a larger vault (outguard qemu-args --vault MIB)",
 				 table_count(table), table_capacity(table));
+	tell_bases(table);
 	return 0;
 }
 
@@ -342,6 +421,9 @@ int table_set(struct table *table, const struct guard_entry *entry, struct error
 	struct half *half = current(table);
 	struct node *node = find(half, entry->key, entry->ino), new = { .entry = *entry };
 
+	if (!key_is_live(entry->key))
+		return error_set(err, -EINVAL, "no entry can have the key %#llx",
+				 (unsigned long long)entry->key);
 	if (node && node->entry.generation == entry->generation) {
 		node->entry = *entry;
 		write_slot(slot_of(table, half, node), entry);
@@ -391,22 +473,18 @@ int table_set_base(struct table *table, uint64_t super, uint64_t ino, uint32_t g
 	r = replace(table, &node, err);
 	free(node.patterns);
 	free(node.texts);
-	if (r < 0)
-		return r;
-	/* The guard looks for bases only where the word in force says that there are some. */
-	if (current(table) == &table->halves[table->live])
-		put_in_force(table, table->live);
-	return 0;
+	return r;
 }
 
 bool table_remove(struct table *table, uint64_t key, uint64_t ino)
 {
 	struct half *half = current(table);
-	struct node *node = find(half, key, ino);
+	struct node *node = key_is_live(key) ? find(half, key, ino) : NULL;
 
 	if (!node)
 		return false;
 	retire(table, half, node);
+	tell_bases(table);
 	return true;
 }
 
@@ -418,28 +496,41 @@ size_t table_remove_super(struct table *table, uint64_t super)
 	for (size_t i = 0; i < half->n_slots; i++) {
 		struct node *node = &half->nodes[i];
 
-		if (!node_is_live(node) || (node->entry.key & ~7ULL) != super)
+		if (!key_is_live(node->entry.key) || (node->entry.key & ~7ULL) != super)
 			continue;
 		retire(table, half, node);
 		n++;
 	}
+	tell_bases(table);
 	return n;
 }
 
 bool table_get(const struct table *table, uint64_t key, uint64_t ino, struct guard_entry *ret)
 {
-	const struct node *node = find(current((struct table *)table), key, ino);
+	const struct half *half = current((struct table *)table);
+	const struct node *node = key_is_live(key) ? find(half, key, ino) : NULL;
 
 	if (node)
 		*ret = node->entry;
 	return node != NULL;
 }
 
+/*
+ * Meanwhile the table in force cannot be rebuilt, and what starts meanwhile has to be entered there too: first it gets
+ * room. (What an earlier daemon left is not ours to rebuild, or to change.)
+ */
 int table_begin(struct table *table, struct error *err)
 {
-	/* All the room there is: a table that is being built cannot grow. */
-	int r = half_start(table, &table->halves[!table->live], max_bits(table));
+	const struct half *live = &table->halves[table->live];
+	unsigned int bits = roomy_bits(table, live->used);
+	int r = 0;
 
+	if (bits < max_bits(table))
+		bits = max_bits(table) - 1;
+	if (live->nodes && !table->building)
+		r = rebuild(table, bits, NULL, NULL);
+	if (r == 0 || r == -ENOSPC)
+		r = half_start(table, &table->halves[!table->live], max_bits(table));
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 	table->building = true;

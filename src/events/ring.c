@@ -38,7 +38,7 @@ static enum guard_record_type wait_for_producer(struct ring *ring, uint64_t now_
 enum guard_record_type ring_next(struct ring *ring, uint64_t now_ns)
 {
 	uint64_t head = __atomic_load_n(&ring->mailbox->head, __ATOMIC_ACQUIRE);
-	const struct guard_record *from = slot(ring);
+	const struct guard_record *from;
 
 	if (head == ring->next)
 		return 0;
@@ -48,6 +48,7 @@ enum guard_record_type ring_next(struct ring *ring, uint64_t now_ns)
 		__atomic_store_n(&ring->mailbox->head, ring->next, __ATOMIC_RELEASE);
 		return 0;
 	}
+	from = slot(ring);
 	if (__atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE) != ring->next + 1)
 		return wait_for_producer(ring, now_ns);
 

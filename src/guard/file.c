@@ -23,11 +23,6 @@ struct match {
 	const void *base; /* inode */
 };
 
-/* Where a walk towards the root stands. */
-struct climb {
-	const void *dentry, *mount;
-};
-
 static int hook_file_open_slow(void *file);
 
 int guard_file_open(void *file)
@@ -54,25 +49,6 @@ static void match_identity(struct match *match, uint64_t table, const void *inod
 	match->watch = entry->watch;
 }
 
-/* One step towards the root of all mounts. False at the top. Needs rcu_lock(). */
-static bool climb(struct climb *at)
-{
-	const void *parent;
-
-	while (at->dentry == vfsmount_root(mount_vfsmount(at->mount))) {
-		parent = mount_parent(at->mount);
-		if (parent == at->mount)
-			return false;
-		at->dentry = mount_mountpoint(at->mount);
-		at->mount = parent;
-	}
-	parent = dentry_parent(at->dentry);
-	if (parent == at->dentry)
-		return false;
-	at->dentry = parent;
-	return true;
-}
-
 static void match_patterns(struct match *match, const struct guard_entry *base,
 			   const char *const names[], uint32_t n)
 {
@@ -93,40 +69,40 @@ static void match_patterns(struct match *match, const struct guard_entry *base,
 }
 
 /*
- * Patterns hang from directories. Walks from the file up, at most as many levels as the file's super block has
- * bases for, and tries what hangs from each. Names are read under RCU: a rename at this moment gives the old
- * name or the new.
+ * Patterns hang from directories. Walks from the file up to the root of its file system, at most as many levels as
+ * that has bases for, and tries what hangs from each. Mounts are not crossed: the host has hung what is left of a
+ * pattern from the root of every mount below its base. Names are read under RCU: a rename at this moment gives the
+ * old name or the new.
  */
 static __attribute__((noinline)) void match_bases(struct match *match, uint64_t table,
 						  const void *file)
 {
-	const void *path = file_path(file), *inode = file_inode(file);
-	struct climb at = { path_dentry(path), NULL };
+	const void *dentry = path_dentry(file_path(file)), *inode = file_inode(file);
 	const struct guard_entry *super;
 	const char *names[GLOB_MAX_DEPTH];
 
 	super = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_SUPER, 0);
 	/* Overlayfs opens the file below under the path above: that one has been judged. */
-	if (!super || dentry_inode(at.dentry) != inode)
+	if (!super || dentry_inode(dentry) != inode)
 		return;
-	at.mount = (const char *)path_mnt(path) - (unsigned long)field_mount_vfsmount;
 
 	rcu_lock();
 	for (uint32_t n = 1; n <= super->deny && n <= GUARD_MAX_LEVELS; n++) {
+		const void *parent = dentry_parent(dentry);
 		const struct guard_entry *base;
-		const void *directory;
 
+		if (parent == dentry)
+			break;
 		if (n <= GLOB_MAX_DEPTH)
-			names[n - 1] = dentry_name(at.dentry);
-		if (!climb(&at))
+			names[n - 1] = dentry_name(dentry);
+		dentry = parent;
+		inode = dentry_inode(dentry);
+		if (!inode)
 			break;
-		directory = dentry_inode(at.dentry);
-		if (!directory)
-			break;
-		base = cache_find(vault_bytes, table, inode_super(directory) | GUARD_KEY_BASE,
-				  inode_ino(directory));
-		if (base && base->generation == inode_generation(directory)) {
-			match->base = directory;
+		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
+				  inode_ino(inode));
+		if (base && base->generation == inode_generation(inode)) {
+			match->base = inode;
 			match_patterns(match, base, names, n);
 		}
 	}

@@ -21,9 +21,8 @@ struct entering {
 	const struct guard_view_record *record;
 	const struct view *view;
 	unsigned int where;
-	/* for a pattern, the marks of what is mounted below its base */
-	const struct watch *base;
-	const char *base_path;
+	const struct watch
+		*base; /* the pattern that is looked at for what is mounted below its base */
 };
 
 static uint64_t now_ns(void)
@@ -95,49 +94,77 @@ static void add_watch(const struct entering *entering, const struct watch *watch
 	}
 }
 
-static void mark_super(const struct entering *entering, const struct watch *watch, uint64_t super,
-		       uint32_t levels)
+/* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
+static void mark_super(const struct entering *entering, const struct watch *watch)
 {
-	struct watch mark = *watch;
+	struct watch mark = {
+		.key = (watch->key & ~7ULL) | GUARD_KEY_SUPER,
+		.where = watch->where,
+		.container = watch->container,
+		.plan = watch->plan,
+		.levels = watch->pattern ? plan_levels(watch->pattern) : 0,
+	};
 
-	mark.key = super | GUARD_KEY_SUPER;
-	mark.ino = 0;
-	mark.generation = 0;
-	mark.item = NULL;
-	mark.pattern = NULL;
-	mark.deny = mark.report = 0;
-	mark.levels = levels;
 	add_watch(entering, &mark);
 }
 
-static int mark_mount(const struct kernel_mount *mount, void *data)
+static void place_watch(const struct entering *entering, struct watch *watch,
+			const struct guard_identity *identity)
+{
+	watch->key = identity->super | (watch->pattern ? GUARD_KEY_BASE : GUARD_KEY_FILE);
+	watch->ino = identity->ino;
+	watch->generation = identity->generation;
+	add_watch(entering, watch);
+	mark_super(entering, watch);
+	entering->container->n_entries++;
+}
+
+/* Below a base something is mounted: what is left of the pattern hangs from there. */
+static int place_on_mount(const struct kernel_mount *mount, void *data)
 {
 	const struct entering *entering = data;
-	size_t n = strlen(entering->base_path);
+	const struct watch *base = entering->base;
+	const struct kernel *kernel = entering->session->kernel;
+	const char *left[PLAN_MAX_LEFT], *below;
+	size_t n = strlen(base->base_path), n_left;
+	struct kernel_inode inode;
+	struct guard_identity identity;
+	struct watch watch = *base;
+	uint64_t address;
 
-	if (n == 1)
-		n = 0; /* "/" */
-	if (!strncmp(mount->path, entering->base_path, n) && mount->path[n] == '/')
-		mark_super(entering, entering->base, mount->super,
-			   plan_levels(entering->base->pattern));
+	if (strncmp(mount->path, base->base_path, n) != 0 || mount->path[n] != '/' ||
+	    !mount->path[n + 1])
+		return 0;
+	below = mount->path + n + 1;
+	if (kernel_dentry_inode(kernel, mount->root_dentry, &address) < 0 ||
+	    kernel_inode_read(kernel, address, &inode) < 0)
+		return 0; /* gone meanwhile */
+	identity = (struct guard_identity){ inode.super, inode.ino, inode.generation, 0 };
+	watch.base_path = (char *)mount->path;
+	if (!S_ISDIR(inode.mode)) {
+		watch.pattern = NULL;
+		if (plan_matches(base->pattern, below))
+			place_watch(entering, &watch, &identity);
+		return 0;
+	}
+	n_left = plan_left_below(base->pattern, below, left);
+	for (size_t i = 0; i < n_left; i++) {
+		watch.pattern = left[i];
+		place_watch(entering, &watch, &identity);
+	}
 	return 0;
 }
 
-/* A file on a volume mounted below the base is below the base too. */
-static void mark_mounts(struct entering *entering, const struct watch *watch)
+static void place_on_mounts(struct entering *entering, const struct watch *base)
 {
-	uint64_t task = entering->container->task;
-
-	if (!strpbrk(watch->pattern, "*?"))
-		return;
-	entering->base = watch;
-	entering->base_path = watch->plan->names[watch->base_name].path;
-	if (kernel_mounts_each(entering->session->kernel, task, entering->record->root_dentry,
-			       mark_mount, entering) < 0)
+	if (!strpbrk(base->pattern, "*?"))
+		return; /* a plain path below the nearest directory that exists: nothing can be mounted there */
+	entering->base = base;
+	if (kernel_mounts_each(entering->session->kernel, entering->container->task,
+			       entering->record->root_dentry, place_on_mount, entering) < 0)
 		log_warning("%s: container %s: cannot read its mounts; volumes below %s are not "
 			    "covered by patterns",
-			    entering->session->name, entering->container->name.id,
-			    entering->base_path);
+			    entering->session->name, entering->container->name.id, base->base_path);
 }
 
 static void set_masks(struct watch *watch, const struct policy_rule *rule,
@@ -161,27 +188,23 @@ static void enter_item(struct entering *entering, const struct plan_item *item)
 		.item = item,
 	};
 	const struct guard_resolved *resolved;
+	uint32_t name;
 
 	if (!policy_selects(&rule->containers, container->name.id, container->name.engine,
 			    container->hostname[0] ? container->hostname : NULL))
 		return;
-	watch.base_name =
-		plan_locate(session->plan, item, entering->view->resolved, &watch.pattern);
-	resolved = &entering->view->resolved[watch.base_name];
+	name = plan_locate(session->plan, item, entering->view->resolved, &watch.pattern);
+	resolved = &entering->view->resolved[name];
 	if (resolved->error || !resolved->file.super || resolved->file.super & 7)
 		return;
 	if (watch.pattern && !S_ISDIR(resolved->mode))
 		return;
-	watch.key = resolved->file.super | (watch.pattern ? GUARD_KEY_BASE : GUARD_KEY_FILE);
-	watch.ino = resolved->file.ino;
-	watch.generation = resolved->file.generation;
 	set_masks(&watch, rule, container);
-	add_watch(entering, &watch);
-	mark_super(entering, &watch, resolved->file.super,
-		   watch.pattern ? plan_levels(watch.pattern) : 0);
 	if (watch.pattern)
-		mark_mounts(entering, &watch);
-	container->n_entries++;
+		watch.base_path = name ? session->plan->names[name].path : (char *)"";
+	place_watch(entering, &watch, &resolved->file);
+	if (watch.pattern)
+		place_on_mounts(entering, &watch);
 }
 
 static void enter_all(struct entering *entering)

@@ -33,9 +33,10 @@ void errands_send(struct errands *errands, struct guard_vault *vault, uint64_t n
 		struct errand *errand = &errands->list[errands->n_sent];
 
 		errand->sent = true;
-		vault->roots[errands->n_sent].id = errand->id;
+		/* The id last: whoever still works on the batch before does not take the old path for the new. */
 		snprintf(vault->roots[errands->n_sent].path, sizeof(vault->roots->path),
 			 "/proc/%u/root", errand->pid);
+		__atomic_store_n(&vault->roots[errands->n_sent].id, errand->id, __ATOMIC_RELEASE);
 		errands->n_sent++;
 	}
 	vault->n_roots = (uint32_t)errands->n_sent;
@@ -94,5 +95,5 @@ bool errands_are_done(const struct errands *errands)
 void errands_clear(struct errands *errands)
 {
 	free(errands->list);
-	memset(errands, 0, sizeof(*errands));
+	*errands = (struct errands){ .last_id = errands->last_id };
 }

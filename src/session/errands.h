@@ -44,6 +44,8 @@ void errands_done(struct errands *errands, uint64_t id);
 bool errands_overdue(struct errands *errands, uint64_t now_ns, struct errand *ret);
 
 bool errands_are_done(const struct errands *errands);
+
+/* Forgets all. Their ids are not used again: an answer may still be under way. */
 void errands_clear(struct errands *errands);
 
 #endif

@@ -126,18 +126,17 @@ static void fill_path(struct event *event, const struct guard_file_record *recor
 		      const struct watch *watch)
 {
 	struct event_file *file = &event->file;
-	const char *base;
 
 	if (!watch || (event->process.in_container && file->accessed_path[0])) {
 		snprintf(file->path, sizeof(file->path), "%s", file->accessed_path);
 		return;
 	}
 	if (!watch->pattern) {
-		snprintf(file->path, sizeof(file->path), "%s", watch->item->path);
+		snprintf(file->path, sizeof(file->path), "%s",
+			 watch->base_path ? watch->base_path : watch->item->path);
 		return;
 	}
-	base = watch->plan->names[watch->base_name].path;
-	snprintf(file->path, sizeof(file->path), "%s%s", watch->base_name ? base : "",
+	snprintf(file->path, sizeof(file->path), "%s%s", watch->base_path ? watch->base_path : "",
 		 last_names(file->accessed_path, record->depth));
 }
 

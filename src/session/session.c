@@ -76,6 +76,7 @@ struct session *session_leave(struct session *session)
 	session->plan = plan_free(session->plan);
 	session->policy = policy_free(session->policy);
 	machine_free(session->machine);
+	lock_free(session->lock);
 	free(session);
 	return NULL;
 }
@@ -110,6 +111,8 @@ static int arm_session(struct session *session, struct error *err)
 {
 	int r = machine_refresh_devices(session->machine, err);
 
+	if (r == 0 && !session->lock)
+		r = lock_take(&session->lock, session->machine, session->qmp_path, err);
 	if (r == 0)
 		r = read_profile(session, err);
 	if (r == 0)
@@ -147,6 +150,8 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	session->sink = config->sink;
 	session->sink_data = config->sink_data;
 	r = plan_new(&session->plan, policy, err);
+	if (r == 0)
+		r = lock_check(config->qmp_path, err);
 	if (r == 0)
 		r = machine_open(&session->machine, config->qmp_path, config->timeout_ms, err);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "profile/profile.h"
 #include "session/containers.h"
 #include "session/errands.h"
+#include "session/lock.h"
 #include "session/views.h"
 #include "session/watches.h"
 #include "util/error.h"
@@ -50,6 +51,7 @@ struct session {
 	enum session_state state;
 
 	struct machine *machine;
+	struct lock *lock; /* on the vault; NULL until it is known */
 	struct profile *profile;
 	struct kernel *kernel;
 	struct arm arm;

@@ -47,12 +47,18 @@ static bool start(struct view *view, const struct guard_view_record *record, siz
 	return true;
 }
 
+static bool is_first(const struct guard_view_record *record)
+{
+	return record->n_resolved && record->resolved[0].name == 0;
+}
+
 struct view *views_enter(struct views *views, const struct guard_view_record *record,
 			 size_t n_names)
 {
 	struct view *view = place(views, record);
 
-	if (view->resolved && view->n != n_names)
+	/* A first record for one that has begun: the end of that one was lost, the task is another. */
+	if (view->resolved && (view->n != n_names || is_first(record)))
 		views_forget(view);
 	if (!view->resolved && !start(view, record, n_names))
 		return NULL;

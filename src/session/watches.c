@@ -90,6 +90,7 @@ static void drop(struct watches *watches, struct watch **at)
 	watches->free_places[watches->n_free++] = place;
 	watches->n--;
 	container_unref(watch->container);
+	free(watch->base_path);
 	free(watch);
 }
 
@@ -142,6 +143,8 @@ static int sync_base(struct watches *watches, const struct watch *first, unsigne
 	if (!patterns)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (const struct watch *w = first; w; w = next_at(watches, w->key, w->ino, w, where)) {
+		if (w->generation != first->generation)
+			continue;
 		if (n == MAX_PATTERNS)
 			return error_set(err, -ENOSPC,
 					 "more than %d patterns hang from one directory",
@@ -152,7 +155,10 @@ static int sync_base(struct watches *watches, const struct watch *first, unsigne
 			      patterns, n, err);
 }
 
-/* Makes the entry in one table what the watches add up to. */
+/*
+ * Makes the entry in one table what the watches add up to. Inode numbers are given again: those of another generation
+ * than the newest's are for a file that is gone.
+ */
 static int sync_one(struct watches *watches, uint64_t key, uint64_t ino, unsigned int where,
 		    struct error *err)
 {
@@ -169,6 +175,8 @@ static int sync_one(struct watches *watches, uint64_t key, uint64_t ino, unsigne
 	entry.generation = first->generation;
 	entry.watch = first->id;
 	for (const struct watch *w = first; w; w = next_at(watches, key, ino, w, where)) {
+		if (w->generation != first->generation)
+			continue;
 		if ((key & 7) == GUARD_KEY_SUPER)
 			entry.deny = w->levels > entry.deny ? w->levels : entry.deny;
 		else
@@ -209,7 +217,10 @@ int watches_add(struct watches *watches, const struct watch *like, struct error 
 	if (!watch)
 		return error_set(err, -ENOMEM, "out of memory");
 	*watch = *like;
+	if (like->base_path)
+		watch->base_path = strdup(like->base_path);
 	if (take_id(watches, watch) < 0) {
+		free(watch->base_path);
 		free(watch);
 		return error_set(err, -ENOSPC, "more than %u watches in one guest", MAX_WATCHES);
 	}

@@ -34,7 +34,7 @@ struct watch {
 	const struct plan *plan; /* whose item it is */
 	const struct plan_item *item; /* NULL: a super block's mark */
 	const char *pattern; /* of a base; points into the policy */
-	uint32_t base_name; /* of a base: index of its name */
+	char *base_path; /* where the container sees a base, "" for its root; or a mounted file. Owned */
 	uint32_t deny, report; /* operations, and GUARD_OP_ASK */
 	uint32_t levels; /* of a super block's mark */
 };
@@ -46,7 +46,7 @@ struct watches *watches_new(struct table *table);
 struct watches *watches_free(struct watches *watches);
 
 /*
- * Adds a watch (a copy of @like; id and next are set here) and brings the entry in line. A watch of the same
+ * Adds a watch (a copy of @like and of its base path; id and next are set here) and brings the entry in line. A watch of the same
  * container, item and place is not added twice. -ENOSPC when the vault is full: then nothing has changed.
  */
 int watches_add(struct watches *watches, const struct watch *like, struct error *err);
