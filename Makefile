@@ -37,7 +37,7 @@ cache := table plan
 events := ring event_json event_text utf8
 arm := link resolve window hooks quiesce arm
 session := lock containers watches errands views enter report sweep session
-daemon := outcome control outlet facts drive
+daemon := outcome control lines history outlet facts drive keeper vm client server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version
 
@@ -58,7 +58,7 @@ LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
 .PHONY: all programs help clean check check-unit check-fuzz check-vm layers format format-check \
-	demo install unit-programs fuzz-programs packages-build packages-check
+	demo install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -121,12 +121,18 @@ $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/regress.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< tests/fuzz/regress.c -o $@ $(LIBRARY) $(LIBS)
 
+$(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
+
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
+vm-programs: $(BUILD)/tests/damage
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
 	@$(MAKE) --no-print-directory -s programs unit-programs
-	@$(MAKE) --no-print-directory -s programs unit-programs fuzz-programs SANITIZE=$(SANITIZED)
+	@$(MAKE) --no-print-directory -s programs vm-programs unit-programs fuzz-programs SANITIZE=$(SANITIZED)
 	@tests/check "$(BUILD)" "$(SANITIZED_BUILD)"
 
 check-unit: packages-check ## The pure parts: seconds, no root, no VM
@@ -138,7 +144,7 @@ check-fuzz: packages-check ## The fuzz targets' corpora, under sanitizers
 	@tests/run $(SANITIZED_BUILD) fuzz
 
 check-vm: packages-check ## The promises, in real guests (ONLY=name for one)
-	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
+	@$(MAKE) --no-print-directory -s programs vm-programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) vm
 
 fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-policy

@@ -9,10 +9,15 @@
 #include "glob/glob.h"
 #include "util/cleanup.h"
 
+struct known {
+	const char *path; /* the plan's */
+	size_t name; /* index */
+};
+
 struct builder {
 	struct plan *plan;
 	size_t room, bytes;
-	struct hsearch_data index; /* path -> index + 1 */
+	void *index; /* tsearch() tree of struct known */
 };
 
 struct plan *plan_free(struct plan *plan)
@@ -31,7 +36,26 @@ DEFINE_CLEANUP(struct plan *, plan_free)
 
 static void builder_end(struct builder *builder)
 {
-	hdestroy_r(&builder->index);
+	tdestroy(builder->index, free);
+}
+
+static int compare_known(const void *a, const void *b)
+{
+	const struct known *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+static int more_room(struct builder *builder)
+{
+	size_t room = builder->room * 2 + 64;
+	struct plan_name *names = realloc(builder->plan->names, room * sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	builder->plan->names = names;
+	builder->room = room;
+	return 0;
 }
 
 /* Enters @path without its parents. Returns its index, or an error. */
@@ -39,25 +63,21 @@ static int64_t add_one(struct builder *builder, const char *path, size_t len, ui
 {
 	struct plan *plan = builder->plan;
 	_cleanup_(freep) char *copy = strndup(path, len);
-	ENTRY *found, entry = { .key = copy };
+	_cleanup_(freep) struct known *known = malloc(sizeof(*known));
+	struct known **found;
 
-	if (!copy)
+	if (!copy || !known)
 		return -ENOMEM;
-	if (hsearch_r(entry, FIND, &found, &builder->index))
-		return (int64_t)(intptr_t)found->data - 1;
-	if (plan->n_names == builder->room) {
-		size_t room = builder->room * 2 + 64;
-		struct plan_name *names = realloc(plan->names, room * sizeof(*names));
-
-		if (!names)
-			return -ENOMEM;
-		plan->names = names;
-		builder->room = room;
-	}
+	*known = (struct known){ copy, plan->n_names };
+	found = tfind(known, &builder->index, compare_known);
+	if (found)
+		return (int64_t)(*found)->name;
+	if (plan->n_names == builder->room && more_room(builder) < 0)
+		return -ENOMEM;
+	if (!tsearch(known, &builder->index, compare_known))
+		return -ENOMEM;
+	known = NULL; /* the tree's */
 	builder->bytes += len + 1 + sizeof(uint32_t);
-	entry.data = (void *)(intptr_t)(plan->n_names + 1);
-	if (!hsearch_r(entry, ENTER, &found, &builder->index))
-		return -E2BIG;
 	plan->names[plan->n_names].path = TAKE_PTR(copy);
 	plan->names[plan->n_names].parent = parent;
 	return (int64_t)plan->n_names++;
@@ -113,32 +133,25 @@ static int add_items(struct builder *builder, const struct policy *policy)
 	return builder->bytes < GUARD_VAULT_NAMES_SIZE ? 0 : -E2BIG;
 }
 
-/* An upper bound of how many names there can be. */
-static void count(const struct policy *policy, size_t *ret_items, size_t *ret_names)
+static size_t count_items(const struct policy *policy)
 {
-	*ret_items = 0;
-	*ret_names = 1;
-	for (size_t r = 0; r < policy->n_rules; r++) {
-		for (size_t p = 0; p < policy->rules[r].n_paths; p++) {
-			(*ret_items)++;
-			for (const char *c = policy->rules[r].paths[p]; *c; c++)
-				*ret_names += *c == '/';
-		}
-	}
+	size_t n = 0;
+
+	for (size_t r = 0; r < policy->n_rules; r++)
+		n += policy->rules[r].n_paths;
+	return n;
 }
 
 int plan_new(struct plan **ret, const struct policy *policy, struct error *err)
 {
 	_cleanup_(plan_freep) struct plan *plan = calloc(1, sizeof(*plan));
 	_cleanup_(builder_end) struct builder builder = { .plan = plan };
-	size_t n_items, n_names;
 	int r;
 
-	count(policy, &n_items, &n_names);
-	if (!plan || !hcreate_r(n_names * 2, &builder.index))
+	if (!plan)
 		return error_set(err, -ENOMEM, "out of memory");
 	plan->policy = policy;
-	plan->items = calloc(n_items ? n_items : 1, sizeof(*plan->items));
+	plan->items = calloc(count_items(policy) + 1, sizeof(*plan->items));
 	if (!plan->items)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = add_items(&builder, policy);
@@ -252,14 +265,21 @@ size_t plan_left_below(const char *pattern, const char *path, const char *ret_le
 
 bool plan_matches(const char *pattern, const char *path)
 {
-	struct suffixes set = left_below(pattern, path);
+	_cleanup_(freep) char *copy = strdup(path);
+	const char *names[GLOB_MAX_DEPTH];
+	unsigned int n = 0;
+	char *slash;
 
-	for (size_t i = 0; i < set.n; i++) {
-		/* "**" at the end has taken a name, and may stop there */
-		if (!*set.at[i] || (!strcmp(set.at[i], "**") && *path))
-			return true;
+	if (!copy)
+		return false;
+	while ((slash = strrchr(copy, '/'))) {
+		if (n == GLOB_MAX_DEPTH - 1)
+			return glob_is_deep(pattern); /* as the guard does */
+		names[n++] = slash + 1;
+		*slash = '\0';
 	}
-	return false;
+	names[n++] = copy;
+	return glob_match(pattern, names, n);
 }
 
 uint32_t plan_levels(const char *pattern)

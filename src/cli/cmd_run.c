@@ -194,6 +194,8 @@ static int attach(struct run *run, struct policy **policy, struct error *err)
 
 	if (r == 0)
 		TAKE_PTR(*policy);
+	else if (r == -EAGAIN)
+		error_wrap(err, "--wait waits for it");
 	return r;
 }
 

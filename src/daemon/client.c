@@ -91,8 +91,8 @@ static int on_late(sd_event_source *source, uint64_t usec, void *data)
 
 void client_deadline(struct client *client, uint64_t us)
 {
-	sd_event_add_time_relative(client->event, &client->deadline, CLOCK_MONOTONIC, us, 0, on_late,
-				   client);
+	sd_event_add_time_relative(client->event, &client->deadline, CLOCK_MONOTONIC, us, 0,
+				   on_late, client);
 }
 
 static void put_event(struct client *client, const struct history_event *event)
@@ -130,8 +130,7 @@ static void pump(struct client *client)
 		put_missed(client, start - client->next);
 		client->next = start;
 	}
-	while (client->next < client->history->end &&
-	       lines_queued(client->lines) < QUEUE_ENOUGH) {
+	while (client->next < client->history->end && lines_queued(client->lines) < QUEUE_ENOUGH) {
 		const struct history_event *event =
 			history_get(client->history, client->next++, client->request.name);
 
@@ -229,7 +228,7 @@ struct client *client_new(int fd, uint64_t id, sd_event *event, const struct his
 		close(fd);
 		return NULL;
 	}
-	client->lines = lines_new(fd, QUEUE_MAX);
+	client->lines = lines_new(fd, CONTROL_LINE_MAX, QUEUE_MAX);
 	if (!client->lines)
 		return NULL;
 	client->id = id;

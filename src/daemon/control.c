@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -145,7 +146,7 @@ struct json_object *control_object(const char *line, size_t size)
 	if (!tokener)
 		return NULL;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	if (size <= CONTROL_LINE_MAX)
+	if (size <= INT_MAX)
 		object = json_tokener_parse_ex(tokener, line, (int)size);
 	if (object && (json_tokener_get_parse_end(tokener) != size ||
 		       !json_object_is_type(object, json_type_object))) {

@@ -195,7 +195,9 @@ static int attach(struct keeper *keeper, const struct keeper_config *config)
 	}
 	r = session_attach(&keeper->session, &session_config, policy, &err);
 	if (r < 0) {
-		send_object(keeper, 'R', control_refused(outcome_of(r), "%s", err.message));
+		send_object(keeper, 'R',
+			    control_refused(outcome_of(r), "%s%s", err.message,
+					    r == -EAGAIN ? " (--wait waits for it)" : ""));
 		return r;
 	}
 	TAKE_PTR(policy);
@@ -226,7 +228,7 @@ static int keep(struct keeper *keeper)
 
 int keeper_run(const struct keeper_config *config, int fd)
 {
-	struct keeper keeper = { .daemon = lines_new(fd, CONTROL_LINE_MAX) };
+	struct keeper keeper = { .daemon = lines_new(fd, CONTROL_LINE_MAX, CONTROL_LINE_MAX) };
 	int r = keeper.daemon ? sd_event_new(&keeper.event) : -ENOMEM;
 
 	if (r >= 0)

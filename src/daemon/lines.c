@@ -17,12 +17,12 @@ struct buffer {
 
 struct lines {
 	int fd;
-	size_t limit;
+	size_t in_limit, out_limit;
 	struct buffer in, out;
 	size_t scanned; /* of in, from its start: no newline up to there */
 };
 
-struct lines *lines_new(int fd, size_t limit)
+struct lines *lines_new(int fd, size_t in_limit, size_t out_limit)
 {
 	struct lines *lines = calloc(1, sizeof(*lines));
 
@@ -31,7 +31,8 @@ struct lines *lines_new(int fd, size_t limit)
 		return NULL;
 	}
 	lines->fd = fd;
-	lines->limit = limit;
+	lines->in_limit = in_limit;
+	lines->out_limit = out_limit;
 	return lines;
 }
 
@@ -102,7 +103,7 @@ int lines_fill(struct lines *lines)
 	ssize_t n;
 	int r;
 
-	if (filled(&lines->in) > lines->limit)
+	if (filled(&lines->in) > lines->in_limit)
 		return -EMSGSIZE;
 	r = make_room(&lines->in, PIECE);
 	if (r < 0)
@@ -145,7 +146,7 @@ int lines_put(struct lines *lines, const char *text, size_t size)
 {
 	int r;
 
-	if (size >= lines->limit || filled(&lines->out) > lines->limit - size - 1)
+	if (size >= lines->out_limit || filled(&lines->out) > lines->out_limit - size - 1)
 		return -ENOBUFS;
 	r = make_room(&lines->out, size + 1);
 	if (r < 0)

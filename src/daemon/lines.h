@@ -11,8 +11,8 @@
  */
 struct lines;
 
-/* Takes over @fd. NULL when out of memory: then @fd is closed. */
-struct lines *lines_new(int fd, size_t limit);
+/* Takes over @fd. Limits in bytes. NULL when out of memory: then @fd is closed. */
+struct lines *lines_new(int fd, size_t in_limit, size_t out_limit);
 
 /* Closes the descriptor. Accepts NULL. Returns NULL. */
 struct lines *lines_free(struct lines *lines);

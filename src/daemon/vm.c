@@ -15,6 +15,7 @@
 #include "util/log.h"
 
 #define KEEPER_FD 3
+#define KEEPER_LINE_MAX (8u << 20) /* the status of very many containers */
 
 struct vm_ask {
 	struct vm_ask *next;
@@ -109,6 +110,7 @@ static void on_reply(struct vm *vm, const char *line, size_t size)
 		return; /* no keeper of ours says so */
 	outcome = control_outcome(reply, &err);
 	if (vm->asks->verb == CONTROL_ATTACH) {
+		vm->was_up |= outcome == OUTCOME_DONE;
 		if (outcome == OUTCOME_DONE)
 			vm->state = VM_UP;
 		else
@@ -145,7 +147,8 @@ static void say_death(struct vm *vm, int status)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		snprintf(vm->trouble, sizeof(vm->trouble),
-			 "its keeper was killed by signal %d; the guard in the guest goes on refusing",
+			 "its keeper was killed by signal %d; the guard in the guest goes on "
+			 "refusing",
 			 WTERMSIG(status));
 	else
 		snprintf(vm->trouble, sizeof(vm->trouble),
@@ -182,8 +185,9 @@ static void on_gone(struct vm *vm)
 	vm->channel = lines_free(vm->channel);
 	vm->state = VM_ENDED;
 	while (vm->asks) {
-		_cleanup_(json_object_putp) struct json_object *reply = control_refused(
-			OUTCOME_FAILED, "%s: %s", vm->name, *vm->trouble ? vm->trouble : "it has left");
+		_cleanup_(json_object_putp) struct json_object *reply =
+			control_refused(OUTCOME_FAILED, "%s: %s", vm->name,
+					*vm->trouble ? vm->trouble : "it has left");
 
 		answer(vm, reply);
 	}
@@ -249,7 +253,7 @@ int vm_start(struct vm *vm, uint64_t who, struct error *err)
 		close(pair[0]);
 		return error_set(err, -EAGAIN, "no new process: %s", strerror(errno));
 	}
-	vm->channel = lines_new(pair[0], 2 * CONTROL_LINE_MAX);
+	vm->channel = lines_new(pair[0], KEEPER_LINE_MAX, CONTROL_LINE_MAX);
 	r = vm->channel ? sd_event_add_io(vm->event, &vm->io, pair[0], EPOLLIN, on_keeper, vm)
 			: -ENOMEM;
 	if (r >= 0)
@@ -279,9 +283,8 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *data)
 
 void vm_start_later(struct vm *vm, uint64_t us)
 {
-	if (!vm->retry &&
-	    sd_event_add_time_relative(vm->event, &vm->retry, CLOCK_MONOTONIC, us, 0, on_retry, vm) <
-		    0)
+	if (!vm->retry && sd_event_add_time_relative(vm->event, &vm->retry, CLOCK_MONOTONIC, us, 0,
+						     on_retry, vm) < 0)
 		log_error("%s: cannot try again: out of memory", vm->name);
 }
 
@@ -329,9 +332,9 @@ struct json_object *vm_facts(const struct vm *vm)
 
 	json_object_object_add(to, "name", json_object_new_string(vm->name));
 	json_object_object_add(to, "state",
-			       json_object_new_string(vm->state == VM_STARTING ? "attaching" :
-						      vm->state == VM_UP       ? "silent" :
-										 "ended"));
+			       json_object_new_string(vm->state == VM_STARTING ? "attaching"
+						      : vm->state == VM_UP     ? "silent"
+									       : "ended"));
 	json_object_object_add(to, "qmp", json_object_new_string(vm->qmp));
 	if (*vm->trouble)
 		json_object_object_add(to, "trouble", json_object_new_string(vm->trouble));

@@ -34,7 +34,8 @@ struct vm_owner {
 	void (*event)(struct vm *vm, const char *json, const char *text, void *data);
 	/* @who asked; nobody if 0. The owner may not free the VM here. */
 	void (*answer)(struct vm *vm, uint64_t who, struct json_object *reply, void *data);
-	void (*gone)(struct vm *vm, enum vm_end end, void *data); /* the last call; may free the VM */
+	void (*gone)(struct vm *vm, enum vm_end end,
+		     void *data); /* the last call; may free the VM */
 	void *data;
 };
 
@@ -43,7 +44,9 @@ struct vm {
 	char name[CONTROL_NAME_MAX], qmp[CONTROL_QMP_MAX], policy[CONTROL_PATH_MAX];
 	bool wait; /* for a guest that boots */
 	bool stays; /* attach again whenever it has ended */
-	char trouble[1024];
+	char trouble[1024]; /* why it has ended */
+	char told[1024]; /* the owner's */
+	bool was_up;
 	enum vm_state state;
 
 	sd_event *event; /* borrowed */

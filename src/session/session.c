@@ -313,6 +313,18 @@ static void try_to_arm(struct session *session)
 	}
 }
 
+/* A loss is never silent. The number is the guest's word, and so is printed only when it grows. */
+static void tell_losses(struct session *session)
+{
+	uint64_t lost = ring_lost(&session->ring) + session->ring.skipped;
+
+	if (lost <= session->n_lost_told)
+		return;
+	log_warning("%s: lost %llu records so far: the ring stayed full, or was tampered with",
+		    session->name, (unsigned long long)lost);
+	session->n_lost_told = lost;
+}
+
 bool session_poll(struct session *session)
 {
 	struct machine_event event;
@@ -327,6 +339,7 @@ bool session_poll(struct session *session)
 	if (session->state != SESSION_GUARDING)
 		return any;
 	any |= drain(session, RECORDS_PER_POLL);
+	tell_losses(session);
 	run_errands(session);
 	if (session->old_policy && !watches_is_building(session->watches) &&
 	    session->ring.next >= session->old_until)

@@ -70,7 +70,7 @@ struct session {
 	char guest_hostname[72];
 	uint32_t guest_mnt_ns, guest_pid_ns, guest_uts_ns;
 	uint64_t guest_root; /* dentry of the first process's root directory */
-	uint64_t n_events, n_denied, n_unattributed, n_resets;
+	uint64_t n_events, n_denied, n_unattributed, n_resets, n_lost_told;
 	uint64_t next_sweep_ns, attached_ns;
 	bool swept; /* the last walk of the guest's processes went to the end */
 	struct error trouble; /* what status should say is wrong; code 0: nothing */
