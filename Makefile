@@ -37,7 +37,7 @@ cache := table plan
 events := ring event_json event_text utf8
 arm := link resolve window hooks quiesce arm
 session := lock containers watches errands views enter report sweep session
-daemon := outcome control lines history outlet facts drive keeper vm client server
+daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version
 
@@ -131,8 +131,8 @@ vm-programs: $(BUILD)/tests/damage
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
-	@$(MAKE) --no-print-directory -s programs unit-programs
-	@$(MAKE) --no-print-directory -s programs vm-programs unit-programs fuzz-programs SANITIZE=$(SANITIZED)
+	@$(MAKE) --no-print-directory -s programs unit-programs vm-programs
+	@$(MAKE) --no-print-directory -s programs unit-programs fuzz-programs SANITIZE=$(SANITIZED)
 	@tests/check "$(BUILD)" "$(SANITIZED_BUILD)"
 
 check-unit: packages-check ## The pure parts: seconds, no root, no VM
@@ -144,7 +144,8 @@ check-fuzz: packages-check ## The fuzz targets' corpora, under sanitizers
 	@tests/run $(SANITIZED_BUILD) fuzz
 
 check-vm: packages-check ## The promises, in real guests (ONLY=name for one)
-	@$(MAKE) --no-print-directory -s programs vm-programs SANITIZE=$(SANITIZED)
+	@$(MAKE) --no-print-directory -s vm-programs
+	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) vm
 
 fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-policy

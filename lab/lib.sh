@@ -80,17 +80,18 @@ parse_vm_option() {
 value_of() { [ $# -ge 2 ] || die "$1 needs a value (lab/README.md)"; printf '%s' "$2"; }
 
 check_vm_options() {
-    kernel_packages "$vm_kernel" >/dev/null
+    kernel_package "$vm_kernel" >/dev/null
     [[ $vm_memory =~ ^[1-9][0-9]*$ ]] || die "--memory takes a number of MiB, not '$vm_memory'"
     [[ $vm_cpus =~ ^[1-9][0-9]*$ ]] || die "--cpus takes a number, not '$vm_cpus'"
     case $vm_accel in auto | tcg | kvm) ;; *) die "--accel takes auto, tcg or kvm, not '$vm_accel'" ;; esac
 }
 
-# kernel_packages NAME: the stock Debian package(s) that are this kernel. One line per kernel: everything else follows.
-kernel_packages() {
+# kernel_package NAME: the stock Debian package that is this kernel. One line per kernel: everything else follows.
+kernel_package() {
     case $1 in
         6.1-cloud) echo linux-image-cloud-amd64 ;;
-        *) die "no kernel '$1' here; there is: 6.1-cloud" ;;
+        6.12-cloud) echo linux-image-cloud-amd64/bookworm-backports ;;
+        *) die "no kernel '$1' here; there are: 6.1-cloud, 6.12-cloud" ;;
     esac
 }
 

@@ -56,6 +56,11 @@ static int broken(struct error *err, const char *what)
 	return error_set(err, -ENOEXEC, "guard object: %s; rebuild outguard", what);
 }
 
+static bool is_alignment(uint64_t n)
+{
+	return n && n <= 4096 && !(n & (n - 1));
+}
+
 /* Gives every allocated section its place, one behind the other, and copies it. */
 static int place_sections(struct linker *linker, struct error *err)
 {
@@ -72,15 +77,18 @@ static int place_sections(struct linker *linker, struct error *err)
 			return broken(err, "odd sections");
 		if (header.sh_type == SHT_SYMTAB) {
 			linker->symbols = elf_getdata(section, NULL);
-			linker->n_symbols = header.sh_size / header.sh_entsize;
+			linker->n_symbols = header.sh_size / sizeof(Elf64_Sym);
 			linker->strings = header.sh_link;
 		}
 		if (!(header.sh_flags & SHF_ALLOC) || !header.sh_size)
 			continue;
 		if (header.sh_flags & SHF_WRITE)
 			return broken(err, "it has variables, but the vault is read-only");
-		at = (image->size + header.sh_addralign - 1) & ~(header.sh_addralign - 1);
 		data = elf_getdata(section, NULL);
+		if (!data || !data->d_buf || data->d_size != header.sh_size ||
+		    !is_alignment(header.sh_addralign))
+			return broken(err, "odd sections");
+		at = (image->size + header.sh_addralign - 1) & ~(header.sh_addralign - 1);
 		/* eight spare bytes: no relocation of a field at the very end reaches outside */
 		bytes = realloc(image->bytes, at + header.sh_size + 8);
 		if (!bytes)
@@ -240,8 +248,8 @@ int link_object(struct link_image **ret, const void *object, size_t size, uint64
 		return error_set(err, -ENOMEM, "out of memory");
 	elf_version(EV_CURRENT);
 	elf = elf_memory((char *)object, size);
-	if (!elf || elf_kind(elf) != ELF_K_ELF)
-		return broken(err, "not an ELF file");
+	if (!elf || elf_kind(elf) != ELF_K_ELF || gelf_getclass(elf) != ELFCLASS64)
+		return broken(err, "not a 64-bit ELF file");
 	linker.elf = elf;
 	image->address = address;
 	r = place_sections(&linker, err);

@@ -159,6 +159,11 @@ enum outcome call_wait_settled(const char *name, struct json_object **ret_facts,
 			error_set(err, -ENOENT, "%s: %s", name, show_string(facts, "trouble"));
 			return OUTCOME_FAILED;
 		}
+		if (strcmp(state, "silent") == 0) {
+			error_set(err, -ETIMEDOUT,
+				  "%s: its keeper does not answer; does QEMU hang?", name);
+			return OUTCOME_FAILED;
+		}
 		if (strcmp(state, "guarding") == 0)
 			waited += LOOK_MS;
 		if (waited >= SETTLE_MS)

@@ -48,9 +48,9 @@ static void print_policy(struct json_object *vm)
 	show_escaped(show_string(policy, "source"));
 	printf(", %" PRIu64 " rules, sha256 %.*s%s\n", show_number(policy, "rules"), SHORT_DIGEST,
 	       show_string(policy, "digest"),
-	       json_object_object_get(vm, "guard") && !show_bool(vm, "settled")
-		       ? ", not in force everywhere yet"
-		       : "");
+	       json_object_object_get(vm, "guard") && !show_bool(vm, "settled") ? ", not in force "
+										  "everywhere yet"
+										: "");
 }
 
 static void print_events(struct json_object *vm)

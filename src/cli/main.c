@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "daemon/control.h"
 #include "util/cleanup.h"
 
 static const struct command *const commands[] = {
@@ -18,7 +19,9 @@ static void print_usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-14s %s\n", commands[i]->name, commands[i]->brief);
-	fputs("\nMore on each: outguard VERB --help\n", out);
+	fputs("\nMore on each: outguard VERB --help\n"
+	      "Where outguardd is asked: $OUTGUARD_SOCKET, or " CONTROL_SOCKET "\n",
+	      out);
 }
 
 /* How many of the words of the command's name stand in @argv; 0: it is not this one. */

@@ -298,9 +298,10 @@ static uint64_t value_in(const struct object *object, const struct link_image *i
 			value = (uint64_t)(int64_t)word - (uint64_t)rela[r].r_addend;
 			if (ELF64_R_TYPE(rela[r].r_info) != R_X86_64_32S)
 				value += at;
+			value |= !value; /* 1: it is 0 */
 			if (found && value != found)
 				return 0;
-			found = value | !value; /* 1: it is 0 */
+			found = value;
 		}
 	}
 	return found;

@@ -474,6 +474,35 @@ static void test_reserved_keys(void **state)
 	assert_int_equal(table_count(table), 0);
 }
 
+/*
+ * A reader that has found an entry reads the rest of it later: as long as the table is in force, the slot is nobody
+ * else's.
+ */
+static void test_retired_slots_rest(void **state)
+{
+	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
+	_cleanup_(table_freep) struct table *table = NULL;
+	struct guard_entry entry = file_entry(SUPER(0), 1);
+	const struct guard_entry *found;
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
+	assert_int_equal(table_set(table, &entry, NULL), 0);
+	found = look(vault, entry.key, entry.ino);
+	before = word(vault);
+	for (uint32_t i = 0; i < 50; i++) {
+		assert_true(table_remove(table, entry.key, entry.ino));
+		assert_int_equal(found->key, GUARD_KEY_RETIRED);
+		entry.watch++;
+		assert_int_equal(table_set(table, &entry, NULL), 0);
+		assert_int_equal(found->key, GUARD_KEY_RETIRED);
+		assert_int_equal(found->watch, entry.watch - 1);
+		assert_int_equal(word(vault), before);
+		found = look(vault, entry.key, entry.ino);
+	}
+}
+
 /* What a daemon leaves stays in force until the next one's table is published. */
 static void test_adoption(void **state)
 {
@@ -653,6 +682,7 @@ int main(void)
 		cmocka_unit_test(test_bases_flag),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_reserved_keys),
+		cmocka_unit_test(test_retired_slots_rest),
 		cmocka_unit_test(test_adoption),
 		cmocka_unit_test(test_concurrent_reader),
 	};
