@@ -100,6 +100,7 @@ static void prepare_header(const struct machine *machine)
 	vault->version = GUARD_ABI_VERSION;
 	vault->size = sizeof(*vault);
 	vault->n_slots = ring_slots(machine_mailbox(machine)->size);
+	vault->mask = machine_vault(machine)->size - 1;
 	vault->ring_wait_us = 2000000;
 	vault->host_wait_us = 3000000;
 	/* An empty table of one page, until the cache writes its own: every look-up finds nothing. */

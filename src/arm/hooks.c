@@ -2,6 +2,7 @@
 #include "arm/hooks.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,13 +78,21 @@ struct node_layout {
 	struct profile_field list, head, hook, lsm;
 };
 
+/* Offsets are the guest's word: what is written by them stays inside the node. */
+static bool fits(const struct profile_field *field, uint32_t size)
+{
+	return field->offset <= NODE_SIZE - size;
+}
+
 static int node_layout(struct node_layout *ret, const struct profile *profile, struct error *err)
 {
 	if (profile_field(profile, "security_hook_list.list", &ret->list) < 0 ||
 	    profile_field(profile, "security_hook_list.head", &ret->head) < 0 ||
 	    profile_field(profile, "security_hook_list.hook", &ret->hook) < 0 ||
 	    profile_field(profile, "security_hook_list.lsm", &ret->lsm) < 0 ||
-	    profile_struct_size(profile, "security_hook_list") > NODE_SIZE)
+	    profile_struct_size(profile, "security_hook_list") > NODE_SIZE ||
+	    !fits(&ret->list, 16) || !fits(&ret->head, 8) || !fits(&ret->hook, 8) ||
+	    !fits(&ret->lsm, 8))
 		return error_set(err, -ENOTSUP,
 				 "this kernel's LSM hooks are not lists (static calls, Linux 6.12 "
 				 "and later): not supported by this version of outguard");

@@ -32,9 +32,11 @@ static int check_device(const struct machine_device *device, const char *name, s
 		return error_set(err, -EAGAIN,
 				 "the guest has not mapped the %s device yet (still booting?)",
 				 name);
-	if (device->gpa % SLOT_SIZE || device->size % SLOT_SIZE)
+	if (device->gpa % SLOT_SIZE || device->size % SLOT_SIZE ||
+	    device->size & (device->size - 1))
 		return error_set(err, -EINVAL,
-				 "the %s is not aligned to 2 MiB; use the sizes that `outguard "
+				 "the %s is not a power of two, or not aligned to 2 MiB; use the "
+				 "sizes that `outguard "
 				 "qemu-args` prints",
 				 name);
 	return 0;

@@ -49,6 +49,8 @@ struct guard_entry {
 };
 
 #define GUARD_MAX_LEVELS 4096 /* deeper than any path can be walked */
+#define GUARD_MAX_PATTERNS 4096 /* on one base */
+/* The vault's last byte is NUL, so that no text ends behind it. */
 
 struct guard_pattern { /* what hangs from a base */
 	uint32_t text; /* offset of a glob.h pattern, relative to the base */
@@ -85,7 +87,8 @@ struct guard_vault {
 	uint64_t ring_wait_us; /* longest wait of an offender for a free slot */
 	uint64_t host_wait_us; /* longest wait for the host to handle a record */
 	uint64_t host_away; /* not 0: the host is gone for good, wait for nothing */
-	uint64_t unused[2];
+	uint64_t mask; /* size of the vault, a power of two, minus one: offsets are cut to it */
+	uint64_t unused[1];
 
 	uint64_t table; /* see GUARD_TABLE_; alone with what goes with it in a cache line */
 	uint64_t unused_table[7];
@@ -185,7 +188,7 @@ struct guard_resolved {
 	uint32_t mode, unused;
 };
 
-#define GUARD_VIEW_RESOLVED 32
+#define GUARD_VIEW_RESOLVED 12 /* they are on the guard's stack for a moment */
 
 struct guard_view_record {
 	struct guard_record record;

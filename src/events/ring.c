@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "events/ring.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#define MAX_PASSED_OVER 256
 
 uint64_t ring_slots(size_t size)
 {
@@ -35,32 +38,41 @@ static enum guard_record_type wait_for_producer(struct ring *ring, uint64_t now_
 	return 0;
 }
 
-enum guard_record_type ring_next(struct ring *ring, uint64_t now_ns)
+static bool is_known(uint32_t type)
 {
-	uint64_t head = __atomic_load_n(&ring->mailbox->head, __ATOMIC_ACQUIRE);
-	const struct guard_record *from;
-
-	if (head == ring->next)
-		return 0;
-	if (head - ring->next > ring->n_slots) {
-		/* No guard does that. Put the counter right, or honest producers would wait for ever. */
-		ring->abused++;
-		__atomic_store_n(&ring->mailbox->head, ring->next, __ATOMIC_RELEASE);
-		return 0;
-	}
-	from = slot(ring);
-	if (__atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE) != ring->next + 1)
-		return wait_for_producer(ring, now_ns);
-
-	memcpy(&ring->copy, from, sizeof(ring->copy));
-	switch (ring->copy.record.type) {
+	switch ((enum guard_record_type)type) {
 	case GUARD_RECORD_FILE:
 	case GUARD_RECORD_VIEW:
 	case GUARD_RECORD_SUPER_GONE:
-		return (enum guard_record_type)ring->copy.record.type;
+		return true;
 	}
-	ring->abused++;
-	ring_done(ring);
+	return false;
+}
+
+enum guard_record_type ring_next(struct ring *ring, uint64_t now_ns)
+{
+	/* Records that mean nothing are passed over, but not for ever at a time. */
+	for (unsigned int i = 0; i < MAX_PASSED_OVER; i++) {
+		uint64_t head = __atomic_load_n(&ring->mailbox->head, __ATOMIC_ACQUIRE);
+		const struct guard_record *from;
+
+		if (head == ring->next)
+			return 0;
+		if (head - ring->next > ring->n_slots) {
+			/* No guard does that. Put it right, or honest producers would wait for ever. */
+			ring->abused++;
+			__atomic_store_n(&ring->mailbox->head, ring->next, __ATOMIC_RELEASE);
+			return 0;
+		}
+		from = slot(ring);
+		if (__atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE) != ring->next + 1)
+			return wait_for_producer(ring, now_ns);
+		memcpy(&ring->copy, from, sizeof(ring->copy));
+		if (is_known(ring->copy.record.type))
+			return (enum guard_record_type)ring->copy.record.type;
+		ring->abused++;
+		ring_done(ring);
+	}
 	return 0;
 }
 

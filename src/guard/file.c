@@ -49,14 +49,21 @@ static void match_identity(struct match *match, uint64_t table, const void *inod
 	match->watch = entry->watch;
 }
 
+/* The table may change under us: an offset that is nonsense by now must still lead into the vault. */
+static const void *at_offset(uint64_t offset)
+{
+	return vault_bytes + (offset & vault.mask);
+}
+
 static void match_patterns(struct match *match, const struct guard_entry *base,
 			   const char *const names[], uint32_t n)
 {
-	const struct guard_pattern *pattern =
-		(const void *)(vault_bytes + (uint64_t)base->watch * 8);
+	uint32_t n_patterns = READ_ONCE(base->deny);
+	uint64_t at = (uint64_t)READ_ONCE(base->watch) * 8;
 
-	for (uint32_t i = 0; i < base->deny; i++, pattern++) {
-		const char *text = vault_bytes + pattern->text;
+	for (uint32_t i = 0; i < n_patterns && i < GUARD_MAX_PATTERNS; i++) {
+		const struct guard_pattern *pattern = at_offset(at + i * sizeof(*pattern));
+		const char *text = at_offset(READ_ONCE(pattern->text));
 
 		/* Below what we can hold, a pattern for any depth is taken to match: better than a way around. */
 		if (!(n <= GLOB_MAX_DEPTH ? glob_match(text, names, n) : glob_is_deep(text)))
@@ -119,7 +126,8 @@ static void find_match(struct match *match, const void *file)
 		match_identity(match, table, file_inode(file));
 		if (table & GUARD_TABLE_BASES)
 			match_bases(match, table, file);
-	} while (__atomic_load_n(&vault.table, __ATOMIC_ACQUIRE) != table);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE); /* what was read, was read before this */
+	} while (READ_ONCE(vault.table) != table);
 }
 
 static void fill_record(struct guard_file_record *record, const void *file, uint32_t operations,

@@ -47,48 +47,73 @@ static void resolve_name(struct guard_resolved *resolved, const struct kernel_pa
 	path_put(&path);
 }
 
-/* One slot's worth, from name *@i on. */
-static void resolve_some(struct guard_view_record *record, const struct view *view, uint64_t names,
-			 uint32_t *i)
+/* The next names' worth of a record. No slot of the ring is held meanwhile: a path may hang on a dead server. */
+static uint32_t resolve_some(struct guard_resolved resolved[GUARD_VIEW_RESOLVED],
+			     const struct kernel_path *root, uint64_t names, uint32_t from)
 {
-	uint32_t n_names = GUARD_NAMES_COUNT(names), text = sizeof(*record), n = 0;
+	uint32_t n = 0;
+
+	while (n < GUARD_VIEW_RESOLVED && from + n < GUARD_NAMES_COUNT(names)) {
+		resolve_name(&resolved[n], root, names, from + n);
+		n++;
+	}
+	return n;
+}
+
+static void fill_view(struct guard_view_record *record, const struct view *view)
+{
+	uint32_t text = sizeof(*record);
 
 	record->errand = view->errand;
 	record->task = view->task;
 	record->error = view->error;
-	record->names_sequence = (uint32_t)(names >> GUARD_NAMES_SEQUENCE_SHIFT);
 	record->root_dentry = record->root_super = 0;
-	describe_process(&record->process);
-	record->cgroup_path = describe_cgroup(record, &text, TEXT_CGROUP);
 	if (!view->error) {
 		record->root_dentry = (uint64_t)view->root->dentry;
 		record->root_super = inode_super(dentry_inode(view->root->dentry));
-		for (; n < GUARD_VIEW_RESOLVED && *i < n_names; n++, (*i)++)
-			resolve_name(&record->resolved[n], view->root, names, *i);
 	}
-	record->n_resolved = n;
-	record->last = view->error || *i == n_names;
+	describe_process(&record->process);
+	record->cgroup_path = describe_cgroup(record, &text, TEXT_CGROUP);
 }
 
-static void resolve_view(const struct view *view)
+/* Sends one record. Returns whether there was room for it, and its place. */
+static bool send_view(const struct view *view, uint64_t names,
+		      const struct guard_resolved *resolved, uint32_t n, bool last,
+		      uint64_t *ret_position)
+{
+	struct guard_view_record *record = ring_take(GUARD_RECORD_VIEW, ret_position);
+
+	if (!record)
+		return false;
+	fill_view(record, view);
+	record->names_sequence = (uint32_t)(names >> GUARD_NAMES_SEQUENCE_SHIFT);
+	record->n_resolved = n;
+	record->last = last;
+	for (uint32_t i = 0; i < n; i++)
+		record->resolved[i] = resolved[i];
+	ring_give(record, *ret_position, sizeof(*record));
+	return true;
+}
+
+static __attribute__((noinline)) void resolve_view(const struct view *view)
 {
 	uint64_t names = __atomic_load_n(&vault.names, __ATOMIC_ACQUIRE), position;
-	struct guard_view_record *record;
-	uint32_t i = 0, last;
+	struct guard_resolved resolved[GUARD_VIEW_RESOLVED];
+	uint32_t i = 0, n = 0;
+	bool sent, last;
 	void *creds;
 
 	/* With the kernel's own rights: the runtime may be in a user name space that lacks them. */
 	creds = override_creds(init_cred);
 	do {
-		record = ring_take(GUARD_RECORD_VIEW, &position);
-		if (!record)
-			break;
-		resolve_some(record, view, names, &i);
-		last = record->last;
-		ring_give(record, position, sizeof(*record));
-	} while (!last);
+		if (!view->error)
+			n = resolve_some(resolved, view->root, names, i);
+		i += n;
+		last = view->error || i == GUARD_NAMES_COUNT(names);
+		sent = send_view(view, names, resolved, n, last, &position);
+	} while (sent && !last);
 	revert_creds(creds);
-	if (record)
+	if (sent)
 		ring_wait_handled(position);
 }
 

@@ -137,7 +137,7 @@ static int place_on_mount(const struct kernel_mount *mount, void *data)
 		return 0;
 	below = mount->path + n + 1;
 	if (kernel_dentry_inode(kernel, mount->root_dentry, &address) < 0 ||
-	    kernel_inode_read(kernel, address, &inode) < 0)
+	    kernel_inode_read(kernel, address, &inode) < 0 || !inode.super || inode.super & 7)
 		return 0; /* gone meanwhile */
 	identity = (struct guard_identity){ inode.super, inode.ino, inode.generation, 0 };
 	watch.base_path = (char *)mount->path;

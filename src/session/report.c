@@ -2,9 +2,11 @@
 #include "session/report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "glob/glob.h"
 #include "session/enter.h"
 
 static uint64_t wall_clock_ns(void)
@@ -15,20 +17,51 @@ static uint64_t wall_clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* A file's watches: by its identity, and the pattern that it matched. Start with NULL. */
+/* The last @n names of a path, with the slash before them. */
+static const char *last_names(const char *path, unsigned int n)
+{
+	const char *at = path + strlen(path);
+
+	while (n && at > path) {
+		if (*--at == '/')
+			n--;
+	}
+	return at;
+}
+
+/* Does a base's pattern match the file? What cannot be told is taken to match, as the guard does. */
+static bool matches(const struct watch *watch, const struct guard_file_record *record,
+		    const char *accessed_path)
+{
+	const char *below = last_names(accessed_path, record->depth);
+
+	if (watch->generation != record->base.generation)
+		return false;
+	if (record->depth > GLOB_MAX_DEPTH)
+		return glob_is_deep(watch->pattern);
+	return !*below || plan_matches(watch->pattern, below + 1);
+}
+
+/* A file's watches: by its identity, then the patterns that it matched. Start with NULL. */
 static const struct watch *next_watch(const struct session *session,
 				      const struct guard_file_record *record,
-				      const struct watch *after)
+				      const char *accessed_path, const struct watch *after)
 {
-	const struct watch *pattern = record->depth ? watches_by_id(session->watches, record->watch)
-						    : NULL;
-	const struct watch *next;
+	const uint64_t file = record->file.super | GUARD_KEY_FILE;
+	const uint64_t base = record->base.super | GUARD_KEY_BASE;
+	const struct watch *watch = after;
 
-	if (after && after == pattern)
-		return NULL;
-	next = watches_next(session->watches, record->file.super | GUARD_KEY_FILE, record->file.ino,
-			    after);
-	return next ? next : pattern;
+	if (!after || after->key == file) {
+		do {
+			watch = watches_next(session->watches, file, record->file.ino, watch);
+		} while (watch && watch->generation != record->file.generation);
+		if (watch || !record->depth)
+			return watch;
+	}
+	do {
+		watch = watches_next(session->watches, base, record->base.ino, watch);
+	} while (watch && !matches(watch, record, accessed_path));
+	return watch;
 }
 
 /*
@@ -50,12 +83,13 @@ static unsigned int rank(const struct watch *watch, const struct guard_file_reco
 }
 
 static const struct watch *find_watch(const struct session *session,
-				      const struct guard_file_record *record, uint32_t operation)
+				      const struct guard_file_record *record,
+				      const char *accessed_path, uint32_t operation)
 {
 	const struct watch *best = NULL, *watch = NULL;
 	unsigned int best_rank = 0;
 
-	while ((watch = next_watch(session, record, watch))) {
+	while ((watch = next_watch(session, record, accessed_path, watch))) {
 		unsigned int this = rank(watch, record, operation);
 
 		if (this > best_rank ||
@@ -109,18 +143,6 @@ static void fill_file(struct event_file *file, const struct session *session,
 	ring_text(&session->ring, record->path, file->accessed_path, sizeof(file->accessed_path));
 }
 
-/* The last @n names of a path, with the slash before them. */
-static const char *last_names(const char *path, unsigned int n)
-{
-	const char *at = path + strlen(path);
-
-	while (n && at > path) {
-		if (*--at == '/')
-			n--;
-	}
-	return at;
-}
-
 /* As the container sees it. A process in the container sees just that; for others it is what the rule names. */
 static void fill_path(struct event *event, const struct guard_file_record *record,
 		      const struct watch *watch)
@@ -169,7 +191,7 @@ static void fill_rule(struct event *event, const struct watch *watch)
 static void tell(struct session *session, const struct guard_file_record *record,
 		 uint32_t operation)
 {
-	const struct watch *watch = find_watch(session, record, operation);
+	const struct watch *watch;
 	struct event event = {
 		.sequence = session->n_events,
 		.time_ns = wall_clock_ns(),
@@ -181,6 +203,7 @@ static void tell(struct session *session, const struct guard_file_record *record
 
 	fill_file(&event.file, session, record);
 	fill_process(&event.process, session, record);
+	watch = find_watch(session, record, event.file.accessed_path, operation);
 	if (watch) {
 		event.process.in_container = watch->container->mnt_ns == record->process.mnt_ns;
 		enter_hostname_known(session, watch->container);
@@ -199,9 +222,11 @@ static void answer(struct session *session, const struct guard_file_record *reco
 {
 	const struct watch *watch = NULL;
 	struct container *asked[16];
+	char path[EVENT_PATH_MAX];
 	size_t n = 0;
 
-	while (n < 16 && (watch = next_watch(session, record, watch))) {
+	ring_text(&session->ring, record->path, path, sizeof(path));
+	while (n < 16 && (watch = next_watch(session, record, path, watch))) {
 		if (watch->report & GUARD_OP_ASK)
 			asked[n++] = watch->container;
 	}
@@ -222,16 +247,54 @@ static void answer(struct session *session, const struct guard_file_record *reco
 	}
 }
 
-void report_file(struct session *session)
+static void tell_all(struct session *session)
 {
 	const struct guard_file_record *record = &session->ring.copy.file;
 
-	if (record->asked) {
-		answer(session, record);
-		return;
-	}
 	for (uint32_t i = 0; i < POLICY_N_OPERATIONS; i++) {
 		if (record->reported & 1u << i)
 			tell(session, record, 1u << i);
 	}
+}
+
+/* Keeps a copy of the record for later. False when there is no room: then it has to be told as it is. */
+static bool hold(struct session *session)
+{
+	struct held *held = &session->held;
+
+	if (held->n == session->ring.n_slots)
+		return false;
+	if (!held->records)
+		held->records = malloc(session->ring.n_slots * sizeof(*held->records));
+	if (!held->records)
+		return false;
+	memcpy(held->records[held->n++], session->ring.copy.bytes, GUARD_SLOT_SIZE);
+	return true;
+}
+
+void report_held(struct session *session)
+{
+	struct held held = session->held;
+
+	session->held = (struct held){ 0 };
+	for (size_t i = 0; i < held.n; i++) {
+		memcpy(session->ring.copy.bytes, held.records[i], GUARD_SLOT_SIZE);
+		tell_all(session);
+	}
+	free(held.records);
+}
+
+void report_file(struct session *session)
+{
+	if (session->ring.copy.file.asked) {
+		answer(session, &session->ring.copy.file);
+		return;
+	}
+	/*
+	 * A guard that was adopted tells of files whose containers this daemon has still to get to know: these
+	 * records wait until it has.
+	 */
+	if (session->arm.adopted && watches_is_building(session->watches) && hold(session))
+		return;
+	tell_all(session);
 }

@@ -7,4 +7,7 @@
 /* Handles a file record (session->ring.copy): makes its events, or answers the guard that asks. */
 void report_file(struct session *session);
 
+/* Tells what was held back until the containers are known. Overwrites session->ring.copy. */
+void report_held(struct session *session);
+
 #endif

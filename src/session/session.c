@@ -51,6 +51,8 @@ static void forget_kernel(struct session *session)
 {
 	errands_clear(&session->errands);
 	views_clear(&session->views);
+	free(session->held.records);
+	session->held = (struct held){ 0 };
 	session->watches = watches_free(session->watches);
 	session->table = table_free(session->table);
 	containers_clear(&session->containers);
@@ -261,6 +263,7 @@ static void run_errands(struct session *session)
 	if (watches_is_building(session->watches) && session->swept &&
 	    errands_are_done(&session->errands)) {
 		watches_publish(session->watches);
+		report_held(session);
 		session->old_until = session->ring.next + session->ring.n_slots;
 		log_info("%s: policy %s in force in %zu containers", session->name,
 			 session->policy->source, session->containers.n);

@@ -43,6 +43,12 @@ struct session_config {
 	void *sink_data;
 };
 
+/* File records that wait until the containers are known. */
+struct held {
+	char (*records)[GUARD_SLOT_SIZE];
+	size_t n;
+};
+
 struct session {
 	char name[64];
 	char qmp_path[256];
@@ -60,6 +66,7 @@ struct session {
 	struct watches *watches;
 	struct containers containers;
 	struct views views;
+	struct held held;
 	struct errands errands;
 
 	struct policy *policy, *old_policy; /* the old one: while events may still name its rules */

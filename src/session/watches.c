@@ -9,7 +9,6 @@
 
 #define N_BUCKETS 16384
 #define MAX_WATCHES (1u << 20)
-#define MAX_PATTERNS 4096 /* on one base */
 
 /* An id is a place in `by_id` and a count of how often the place was given, so that a late event finds no other. */
 #define ID_PLACE(id) ((id) & (MAX_WATCHES - 1))
@@ -139,16 +138,16 @@ static int sync_base(struct watches *watches, const struct watch *first, unsigne
 	_cleanup_(freep) struct table_pattern *patterns = NULL;
 	size_t n = 0;
 
-	patterns = calloc(MAX_PATTERNS, sizeof(*patterns));
+	patterns = calloc(GUARD_MAX_PATTERNS, sizeof(*patterns));
 	if (!patterns)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (const struct watch *w = first; w; w = next_at(watches, w->key, w->ino, w, where)) {
 		if (w->generation != first->generation)
 			continue;
-		if (n == MAX_PATTERNS)
+		if (n == GUARD_MAX_PATTERNS)
 			return error_set(err, -ENOSPC,
 					 "more than %d patterns hang from one directory",
-					 MAX_PATTERNS);
+					 GUARD_MAX_PATTERNS);
 		patterns[n++] = (struct table_pattern){ w->pattern, w->id, w->deny, w->report };
 	}
 	return table_set_base(watches->table, first->key & ~7ULL, first->ino, first->generation,

@@ -9,7 +9,7 @@
 
 #include "session/views.h"
 
-#define N_NAMES 70
+#define N_NAMES (2 * GUARD_VIEW_RESOLVED + 6) /* three records */
 
 /* The @part-th record of a view, as the guard makes them. Inodes are @base + name. */
 static struct guard_view_record record_of(uint64_t task, uint64_t errand, uint32_t part,
