@@ -172,8 +172,8 @@ struct guard_file_record {
 	uint32_t reported; /* of these, the ones to report */
 	uint32_t denied; /* of these, the ones refused; 0: allowed */
 	uint32_t asked; /* not 0: the guard waits, and decides after the host has handled this */
-	uint32_t watch;
 	uint32_t depth; /* matched by a pattern: names below the base; 0: by identity */
+	uint32_t unused_depth;
 	struct guard_identity file, base;
 	uint64_t file_size;
 	uint32_t mode, uid, gid, unused;

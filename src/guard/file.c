@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct guard_file_record) + TEXT_PATH + TEXT_EXECUTABLE + 
 	       "texts fit behind the record");
 
 struct match {
-	uint32_t deny, report, watch, depth;
+	uint32_t deny, report, depth;
 	const void *base; /* inode */
 };
 
@@ -46,7 +46,6 @@ static void match_identity(struct match *match, uint64_t table, const void *inod
 		return;
 	match->deny = entry->deny;
 	match->report = entry->report;
-	match->watch = entry->watch;
 }
 
 /* The table may change under us: an offset that is nonsense by now must still lead into the vault. */
@@ -55,8 +54,9 @@ static const void *at_offset(uint64_t offset)
 	return vault_bytes + (offset & vault.mask);
 }
 
+/* The patterns of @base, which hangs from @directory, against the file @n names below. */
 static void match_patterns(struct match *match, const struct guard_entry *base,
-			   const char *const names[], uint32_t n)
+			   const void *directory, const char *const names[], uint32_t n)
 {
 	uint32_t n_patterns = READ_ONCE(base->deny);
 	uint64_t at = (uint64_t)READ_ONCE(base->watch) * 8;
@@ -68,10 +68,13 @@ static void match_patterns(struct match *match, const struct guard_entry *base,
 		/* Below what we can hold, a pattern for any depth is taken to match: better than a way around. */
 		if (!(n <= GLOB_MAX_DEPTH ? glob_match(text, names, n) : glob_is_deep(text)))
 			continue;
+		/* The event is told by the nearest base, or by one that refuses more. */
+		if (!match->depth || pattern->deny & ~match->deny) {
+			match->base = directory;
+			match->depth = n;
+		}
 		match->deny |= pattern->deny;
 		match->report |= pattern->report;
-		match->watch = pattern->watch;
-		match->depth = n;
 	}
 }
 
@@ -108,10 +111,8 @@ static __attribute__((noinline)) void match_bases(struct match *match, uint64_t 
 			break;
 		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
 				  inode_ino(inode));
-		if (base && base->generation == inode_generation(inode)) {
-			match->base = inode;
-			match_patterns(match, base, names, n);
-		}
+		if (base && base->generation == inode_generation(inode))
+			match_patterns(match, base, inode, names, n);
 	}
 	rcu_unlock();
 }
@@ -140,7 +141,6 @@ static void fill_record(struct guard_file_record *record, const void *file, uint
 	record->reported = operations & (match->report | match->deny);
 	record->denied = operations & match->deny;
 	record->asked = match->report & GUARD_OP_ASK;
-	record->watch = match->watch;
 	record->depth = match->depth;
 	describe_identity(&record->file, inode);
 	if (match->depth)

@@ -37,7 +37,7 @@ static void test_layout(void **state)
 		{ offsetof(struct guard_entry, watch), 20 },
 		{ offsetof(struct guard_entry, deny), 24 },
 		{ offsetof(struct guard_entry, report), 28 },
-		{ offsetof(struct guard_file_record, watch), 40 },
+		{ offsetof(struct guard_file_record, depth), 40 },
 		{ offsetof(struct guard_file_record, file), 48 },
 		{ offsetof(struct guard_file_record, process), 120 },
 		{ offsetof(struct guard_file_record, path), 384 },
