@@ -173,6 +173,7 @@ launch_qemu() {
     devices=$(guard_devices "$name")
     eval "machine=($devices)"
     cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false"
+    cmdline+=" ${LAB_TEST_APPEND:-}"
     [ -z "$vm_docker" ] || cmdline+=" systemd.wants=docker.service"
     # Writes go to a file that is in no directory, and so is gone with QEMU.
     drive="if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=$(image_dir)/base.raw"
@@ -218,7 +219,7 @@ choose_accel() {
     fi
     case $vm_accel in
         kvm) accel_args=(-accel kvm -cpu host) accel_name="KVM$why" ;;
-        tcg) accel_args=(-accel 'tcg,thread=multi' -cpu max) accel_name="TCG$why" ;;
+        tcg) accel_args=(-accel 'tcg,thread=multi' -cpu max,cx16=off) accel_name="TCG$why" ;;
     esac
 }
 
