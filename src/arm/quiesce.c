@@ -5,6 +5,9 @@
  * preempted there. Reading all these words costs the guard nothing while it works, where a counter of callers
  * would cost two locked instructions on every open of every file. A word that only looks like such an address
  * delays the detach: the caller tries again.
+ *
+ * Two ways in have no return address yet: a vCPU that walks a list of hooks holds our node in a register, and a
+ * kworker notes the function that it is about to call. Both are looked at too.
  */
 #include "arm/quiesce.h"
 
@@ -64,9 +67,9 @@ static void stack_read(struct stack *stack, const struct space *space, uint64_t 
  * interrupt's stack, the way back to the thread's is stored there (call_on_irqstack() puts it at the top), so
  * the lowest word that points into the thread's stack is low enough.
  */
-static uint64_t stack_top(const struct kernel_task *task, const struct stack *stacks, int n)
+static uint64_t stack_top(const struct kernel_stack *thread, const struct stack *stacks, int n)
 {
-	const struct range range = { task->stack, task->stack + STACK_SIZE };
+	const struct range range = { thread->stack, thread->stack + STACK_SIZE };
 	uint64_t top = range.end;
 
 	for (int i = 0; i < n; i++) {
@@ -77,21 +80,21 @@ static uint64_t stack_top(const struct kernel_task *task, const struct stack *st
 				top = stacks[i].words[w];
 		}
 	}
-	return top < range.end ? top : task->saved_sp;
+	return top < range.end ? top : thread->saved_sp;
 }
 
 static bool thread_is_clear(const struct kernel *kernel, uint64_t address,
 			    const struct stack *stacks, int n, const struct range *range)
 {
 	uint64_t words[STACK_SIZE / 8], top, end;
-	struct kernel_task task;
+	struct kernel_stack thread;
 
-	if (kernel_task_read(kernel, address, &task) < 0)
+	if (kernel_stack_read(kernel, address, &thread) < 0 || inside(range, thread.work_function))
 		return false;
-	end = task.stack + STACK_SIZE;
-	top = stack_top(&task, stacks, n) & ~7ULL;
-	if (top < task.stack || top > end)
-		top = task.stack;
+	end = thread.stack + STACK_SIZE;
+	top = stack_top(&thread, stacks, n) & ~7ULL;
+	if (top < thread.stack || top > end)
+		top = thread.stack;
 	if (space_read(kernel_space(kernel), top, words, end - top) < 0)
 		return true; /* no such memory: nobody stands on it */
 	return words_are_clear(words, (end - top) / 8, range);
@@ -107,7 +110,8 @@ static int read_vcpus(struct machine *machine, const struct kernel *kernel,
 	if (n_cpus <= 0 || n_cpus > MAX_CPUS)
 		return -1;
 	for (int i = 0; i < n_cpus; i++) {
-		if (inside(range, cpus[i].rip))
+		if (inside(range, cpus[i].rip) ||
+		    !words_are_clear(cpus[i].general, ARRAY_SIZE(cpus[i].general), range))
 			return -1;
 		if (!(cpus[i].rip >> 63))
 			continue; /* in user mode: nothing on its kernel stack */

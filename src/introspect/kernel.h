@@ -50,11 +50,18 @@ struct kernel_task {
 	char hostname[65];
 	uint64_t cgroup; /* kernfs id on the unified hierarchy */
 	uint64_t root_dentry, root_mount; /* fs->root: dentry, vfsmount; 0 when exiting */
-	uint64_t stack; /* lowest address */
-	uint64_t saved_sp; /* where its kernel stack stands while it does not run */
 };
 
 int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kernel_task *ret);
+/* Where a thread may return to, or go next. */
+struct kernel_stack {
+	uint64_t stack; /* lowest address of its kernel stack */
+	uint64_t saved_sp; /* where that stands while the thread does not run */
+	uint64_t work_function; /* of a kworker: what it is about to call, or has called; else 0 */
+};
+
+int kernel_stack_read(const struct kernel *kernel, uint64_t thread, struct kernel_stack *ret);
+
 uint64_t kernel_init_task(const struct kernel *kernel);
 
 /*

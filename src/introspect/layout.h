@@ -36,6 +36,7 @@
 	X(FILE_INODE, VALUE, "file.f_inode", NULL)                            \
 	X(FILE_MODE, VALUE, "file.f_mode", NULL)                              \
 	X(FILE_MOUNT, VALUE, "file.f_path.mnt", NULL)                         \
+	X(KTHREAD_DATA, VALUE, "kthread.data", NULL)                          \
 	X(FS_ROOT_DENTRY, VALUE, "fs_struct.root.dentry", NULL)               \
 	X(FS_ROOT_MOUNT, VALUE, "fs_struct.root.mnt", NULL)                   \
 	X(FS_TYPE_NAME, VALUE, "file_system_type.name", NULL)                 \
@@ -85,10 +86,12 @@
 	X(TASK_TGID, VALUE, "task_struct.tgid", NULL)                         \
 	X(TASK_THREAD, VALUE, "task_struct.thread_node.next", NULL)           \
 	X(TASK_THREAD_PID, VALUE, "task_struct.thread_pid", NULL)             \
+	X(TASK_WORKER, VALUE, "task_struct.worker_private", NULL)             \
 	X(UPID_NR, VALUE, "upid.nr", NULL)                                    \
 	X(UPID_NS, VALUE, "upid.ns", NULL)                                    \
 	X(UTS_HOSTNAME, PLACE, "uts_namespace.name.nodename", NULL)           \
-	X(UTS_NS_INUM, VALUE, "uts_namespace.ns.inum", NULL)
+	X(UTS_NS_INUM, VALUE, "uts_namespace.ns.inum", NULL)                  \
+	X(WORKER_FUNCTION, VALUE, "worker.current_func", NULL)
 
 #define LAYOUT_ENUM(name, kind, path, older) FIELD_##name,
 enum field {

@@ -17,6 +17,7 @@
 #define MAX_PID_LEVEL 32 /* MAX_PID_NS_LEVEL */
 #define MAX_ATTEMPTS 5
 #define PF_KTHREAD 0x00200000
+#define PF_WQ_WORKER 0x00000020
 
 /*
  * struct pid keeps a number for each name space that sees the task, from the first (0) to its own
@@ -82,8 +83,6 @@ int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kerne
 
 	task.parent = reader_get(&reader, address, FIELD_TASK_PARENT);
 	task.start_ns = reader_get(&reader, address, FIELD_TASK_START);
-	task.stack = reader_get(&reader, address, FIELD_TASK_STACK);
-	task.saved_sp = reader_get(&reader, address, FIELD_TASK_SAVED_SP);
 	task.kernel_thread = reader_get(&reader, address, FIELD_TASK_FLAGS) & PF_KTHREAD;
 	reader_text(&reader, address, FIELD_TASK_COMM, task.name, sizeof(task.name));
 	read_pids(&reader, address, &task);
@@ -95,6 +94,26 @@ int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kerne
 	if (reader.error)
 		return reader.error;
 	*ret = task;
+	return 0;
+}
+
+int kernel_stack_read(const struct kernel *kernel, uint64_t thread, struct kernel_stack *ret)
+{
+	struct reader reader = { .kernel = kernel };
+	struct kernel_stack stack = {
+		.stack = reader_get(&reader, thread, FIELD_TASK_STACK),
+		.saved_sp = reader_get(&reader, thread, FIELD_TASK_SAVED_SP),
+	};
+
+	if (reader_get(&reader, thread, FIELD_TASK_FLAGS) & PF_WQ_WORKER) {
+		uint64_t kthread = reader_get(&reader, thread, FIELD_TASK_WORKER);
+		uint64_t worker = reader_get_if(&reader, kthread, FIELD_KTHREAD_DATA);
+
+		stack.work_function = reader_get_if(&reader, worker, FIELD_WORKER_FUNCTION);
+	}
+	if (reader.error)
+		return reader.error;
+	*ret = stack;
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 struct cpu {
 	uint64_t rip;
 	uint64_t rsp;
+	uint64_t general
+		[15]; /* RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8 to R15; 0 where not in 64-bit mode */
 	uint64_t cr0;
 	uint64_t cr3;
 	uint64_t cr4;

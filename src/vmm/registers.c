@@ -25,6 +25,12 @@ static const struct {
 	{ "IDT", NULL, offsetof(struct cpu, idt_base) },
 };
 
+/* In the order of cpu.general. Names of one digit are padded. */
+static const char *const general[] = { "RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", "R8 ",
+				       "R9 ", "R10", "R11", "R12", "R13", "R14", "R15" };
+
+_Static_assert(ARRAY_SIZE(general) == sizeof(((struct cpu *)0)->general) / 8, "all of them");
+
 /* The hexadecimal number at *@at, behind blanks on the same line. Moves *@at behind it. */
 static bool take_hex(const char **at, uint64_t *ret)
 {
@@ -67,6 +73,12 @@ static int parse_cpu(const char *text, const char *end, struct cpu *ret, struct 
 		if (!take_hex(&value, &limit))
 			return error_set(err, -EBADMSG, "no IDT limit in QEMU's `info registers`");
 		cpu.idt_limit = (uint16_t)limit;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(general); i++) {
+		const char *value = find_value(text, end, general[i]);
+
+		if (value)
+			take_hex(&value, &cpu.general[i]);
 	}
 	*ret = cpu;
 	return 0;

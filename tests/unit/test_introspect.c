@@ -36,9 +36,18 @@ struct f_ns {
 struct f_task {
 	uint32_t flags, pid, tgid;
 	char comm[16];
-	ptr stack, real_cred, fs, nsproxy, signal, cgroups, thread_pid, group_leader, real_parent;
+	ptr worker_private, stack, real_cred, fs, nsproxy, signal, cgroups, thread_pid,
+		group_leader, real_parent;
 	struct list thread_node, tasks;
 	uint64_t start_boottime, sp;
+};
+struct f_kthread {
+	uint64_t flags;
+	ptr data;
+};
+struct f_worker {
+	uint64_t entry[2];
+	ptr current_func;
 };
 struct f_signal {
 	uint32_t count;
@@ -181,6 +190,9 @@ static const struct {
 	FIELD("task_struct.comm", struct f_task, comm),
 	FIELD("task_struct.real_cred", struct f_task, real_cred),
 	FIELD("task_struct.flags", struct f_task, flags),
+	FIELD("task_struct.worker_private", struct f_task, worker_private),
+	FIELD("kthread.data", struct f_kthread, data),
+	FIELD("worker.current_func", struct f_worker, current_func),
 	FIELD("task_struct.fs", struct f_task, fs),
 	FIELD("task_struct.group_leader", struct f_task, group_leader),
 	FIELD("task_struct.nsproxy", struct f_task, nsproxy),
@@ -566,8 +578,33 @@ static void test_task(void **state)
 	assert_int_equal(t.cgroup, 42);
 	assert_int_equal(t.root_dentry, g.d_slash);
 	assert_int_equal(t.root_mount, vfs(g.guest));
-	assert_int_equal(t.stack, BASE + 1308);
-	assert_int_equal(t.saved_sp, BASE + 1316);
+}
+
+/* What a thread may return to, and what a kworker is about to call. */
+static void test_stack(void **state)
+{
+	struct f_task *task = AT(task, g.worker);
+	const ptr kthread = MAKE(kthread), worker = MAKE(worker);
+	struct kernel_stack stack;
+
+	(void)state;
+	assert_int_equal(kernel_stack_read(kernel, g.worker, &stack), 0);
+	assert_int_equal(stack.stack, BASE + 1308);
+	assert_int_equal(stack.saved_sp, BASE + 1316);
+	assert_int_equal(stack.work_function, 0);
+
+	AT(kthread, kthread)->data = worker;
+	AT(worker, worker)->current_func = 0xffffffffbec00042;
+	task->worker_private = kthread;
+	assert_int_equal(kernel_stack_read(kernel, g.worker, &stack), 0);
+	assert_int_equal(stack.work_function, 0); /* only kworkers have one */
+	task->flags |= 0x20;
+	assert_int_equal(kernel_stack_read(kernel, g.worker, &stack), 0);
+	assert_int_equal(stack.work_function, 0xffffffffbec00042);
+	task->worker_private = 1; /* a lie */
+	assert_int_equal(kernel_stack_read(kernel, g.worker, &stack), -EFAULT);
+	task->worker_private = 0;
+	task->flags &= ~0x20U;
 }
 
 static void test_task_exiting(void **state)
@@ -1055,6 +1092,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_new),
 		TEST(test_task),
+		TEST(test_stack),
 		TEST(test_task_exiting),
 		TEST(test_task_hostile),
 		TEST(test_tasks_each),

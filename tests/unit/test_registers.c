@@ -42,6 +42,10 @@ static void test_two_cpus(void **state)
 	assert_int_equal(registers_parse(two_cpus, cpus, ARRAY_SIZE(cpus), &err), 2);
 	assert_int_equal(cpus[0].rip, 0xffffffffa0a3d023);
 	assert_int_equal(cpus[0].rsp, 0xff8119abc04b3a40);
+	assert_int_equal(cpus[0].general[0], 0xffffffffa0a6ab00);
+	assert_int_equal(cpus[0].general[6], 0xff342c2db9c19040);
+	assert_int_equal(cpus[0].general[8], 0xffffffffa2cbc5e0); /* R9, padded */
+	assert_int_equal(cpus[0].general[14], 0); /* R15, which this text lacks */
 	assert_int_equal(cpus[0].cr0, 0x80050033);
 	assert_int_equal(cpus[0].cr3, 0x1021b0000);
 	assert_int_equal(cpus[0].cr4, 0x751eb0);
