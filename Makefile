@@ -131,7 +131,8 @@ vm-programs: $(BUILD)/tests/damage
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
-	@$(MAKE) --no-print-directory -s programs unit-programs vm-programs
+	@$(MAKE) --no-print-directory -s programs unit-programs
+	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
 	@$(MAKE) --no-print-directory -s programs unit-programs fuzz-programs SANITIZE=$(SANITIZED)
 	@tests/check "$(BUILD)" "$(SANITIZED_BUILD)"
 
@@ -144,7 +145,7 @@ check-fuzz: packages-check ## The fuzz targets' corpora, under sanitizers
 	@tests/run $(SANITIZED_BUILD) fuzz
 
 check-vm: packages-check ## The promises, in real guests (ONLY=name for one)
-	@$(MAKE) --no-print-directory -s vm-programs
+	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
 	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) vm
 
@@ -183,7 +184,7 @@ install: programs ## Install programs, man pages and the systemd unit below PREF
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/outguard-policy.5
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system contrib/outguardd.service
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(wildcard $(foreach d,$(LAYERS) guard tests,$(BUILD)/$(d)/*.d))
 
 clean: ## Remove what was built (the lab's guest images stay; rm -r build removes them too)
 	rm -rf $(LAYERS:%=$(BUILD)/%) $(BUILD)/guard $(BUILD)/*.o $(BUILD)/*.a $(PROGRAMS) $(BUILD)/tests
