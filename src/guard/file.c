@@ -25,14 +25,25 @@ struct match {
 
 static int hook_file_open_slow(void *file);
 
+/* Do patterns hang somewhere on this super block? */
+static inline bool has_bases(uint64_t table, uint64_t super)
+{
+	const struct guard_entry *mark;
+
+	if (likely(!(table & GUARD_TABLE_BASES)))
+		return false;
+	mark = cache_find(vault_bytes, table, super | GUARD_KEY_SUPER, 0);
+	return mark && READ_ONCE(mark->deny);
+}
+
 int guard_file_open(void *file)
 {
-	uint64_t table = READ_ONCE(vault.table);
+	uint64_t table = READ_ONCE(vault.table), super;
 	const void *inode = file_inode(file);
 
-	if (unlikely(cache_find(vault_bytes, table, inode_super(inode), inode_ino(inode))))
-		return hook_file_open_slow(file);
-	if (unlikely((READ_ONCE(vault.table) ^ table) | (table & GUARD_TABLE_BASES)))
+	super = inode_super(inode);
+	if (unlikely(cache_find(vault_bytes, table, super, inode_ino(inode))) ||
+	    unlikely(has_bases(table, super)) || unlikely(READ_ONCE(vault.table) != table))
 		return hook_file_open_slow(file);
 	return 0;
 }
@@ -59,7 +70,7 @@ static void match_patterns(struct match *match, const struct guard_entry *base,
 			   const void *directory, const char *const names[], uint32_t n)
 {
 	uint32_t n_patterns = READ_ONCE(base->deny);
-	uint64_t at = (uint64_t)READ_ONCE(base->watch) * 8;
+	uint64_t at = (uint64_t)READ_ONCE(base->patterns) * 8;
 
 	for (uint32_t i = 0; i < n_patterns && i < GUARD_MAX_PATTERNS; i++) {
 		const struct guard_pattern *pattern = at_offset(at + i * sizeof(*pattern));
