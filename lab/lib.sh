@@ -199,7 +199,8 @@ guard_devices() {
         "$outguard" qemu-args --name "$1" --memory "$vm_memory" --dir "$dir" 2>"$dir/qemu-args.log" ||
             { cat "$dir/qemu-args.log" >&2; die "'$outguard qemu-args' failed (see above)"; }
     else
-            printf -- '-machine q35,memory-backend=outguard-ram -m %s ' "$vm_memory"
+        truncate -s 16M "$dir/vault"
+        printf -- '-machine q35,memory-backend=outguard-ram -m %s ' "$vm_memory"
         printf -- '-object memory-backend-memfd,id=outguard-ram,size=%sM,share=on ' "$vm_memory"
         printf -- '-object memory-backend-file,id=outguard-vault,size=16M,mem-path=%s/vault,share=on,readonly=on ' "$dir"
         printf -- '-device ivshmem-plain,memdev=outguard-vault,master=on '
@@ -213,7 +214,7 @@ guard_devices() {
 # Under TCG:
 #   cx16=off      QEMU 7.2 leaves garbage in the flags after a cmpxchg16b without lock, which kernels use per CPU: of 100 boots of
 #                 6.12 on a busy host 27 ended in a double fault or an oops, of 100 without the instruction 1.
-#   tsc=reliable  else a guest with two CPUs reads the time from the HPET, a device: Docker starts a third slower.
+#   tsc=reliable  else a guest with two CPUs reads the time from the HPET, a device: an eighth more CPU until Docker is ready.
 # shellcheck disable=SC2034 # accel_name: by the callers
 choose_accel() {
     local why=
