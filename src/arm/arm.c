@@ -173,6 +173,13 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 	int r;
 
 	if (record_holds(record, machine, profile)) {
+		if (vault_of(machine)->version != GUARD_ABI_VERSION)
+			return error_set(err, -EBUSY,
+					 "the guard in place speaks version %u, this outguard %u; "
+					 "take "
+					 "it out with the outguard that put it in, or reboot the "
+					 "guest",
+					 vault_of(machine)->version, GUARD_ABI_VERSION);
 		arm.window = record->window;
 		arm.hooks = record->hooks;
 		arm.code = record->window.vault + record->code_at;

@@ -218,7 +218,7 @@ static void write_slot(struct guard_entry *slot, const struct guard_entry *entry
 {
 	slot->ino = entry->ino;
 	slot->generation = entry->generation;
-	__atomic_store_n(&slot->watch, entry->watch, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->patterns, entry->patterns, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->deny, entry->deny, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->report, entry->report, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->key, entry->key, __ATOMIC_RELEASE);
@@ -236,7 +236,7 @@ static void retire(const struct table *table, struct half *half, struct node *no
 	half->retired++;
 }
 
-/* Writes a base's patterns into the vault. Its entry's `watch` then says where. */
+/* Writes a base's patterns into the vault. Its entry then says where. */
 static int write_patterns(const struct table *table, struct half *half, struct node *node)
 {
 	uint64_t size = node->entry.deny * sizeof(struct guard_pattern), at = half->arena;
@@ -250,7 +250,7 @@ static int write_patterns(const struct table *table, struct half *half, struct n
 		to[i].text += (uint32_t)(at + size);
 	}
 	half->arena = (at + size + node->texts_size + 7) & ~7ULL;
-	node->entry.watch = (uint32_t)(at / 8);
+	node->entry.patterns = (uint32_t)(at / 8);
 	return 0;
 }
 
@@ -448,7 +448,6 @@ static int base_node(struct node *node, const struct table_pattern *patterns, si
 	text = node->texts;
 	for (size_t i = 0; i < n; i++) {
 		node->patterns[i].text = (uint32_t)(text - node->texts);
-		node->patterns[i].watch = patterns[i].watch;
 		node->patterns[i].deny = patterns[i].deny;
 		node->patterns[i].report = patterns[i].report;
 		text = stpcpy(text, patterns[i].text) + 1;

@@ -21,7 +21,7 @@ struct table;
 /* Pattern below a base directory, as guard_pattern; @text is relative to it. */
 struct table_pattern {
 	const char *text; /* copied */
-	uint32_t watch, deny, report;
+	uint32_t deny, report;
 };
 
 /*

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 1
+#define GUARD_ABI_VERSION 2
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
@@ -43,7 +43,7 @@ struct guard_entry {
 	uint64_t key;
 	uint64_t ino;
 	uint32_t generation;
-	uint32_t watch; /* the host's name for it; BASE: offset of its patterns / 8 */
+	uint32_t patterns; /* BASE: offset of its patterns / 8; else 0 */
 	uint32_t deny; /* operations; BASE: number of patterns; SUPER: levels to walk up, 0 for no base */
 	uint32_t report; /* operations */
 };
@@ -54,9 +54,9 @@ struct guard_entry {
 
 struct guard_pattern { /* what hangs from a base */
 	uint32_t text; /* offset of a glob.h pattern, relative to the base */
-	uint32_t watch;
 	uint32_t deny;
 	uint32_t report;
+	uint32_t unused;
 };
 
 /*

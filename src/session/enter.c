@@ -83,15 +83,17 @@ bool enter_hostname_known(struct session *session, struct container *container)
 }
 
 /* Failures to enter are kept for status: a gap is never silent. */
+static void tell_gap(const struct entering *entering)
+{
+	entering->container->lost = true;
+	log_error("%s: container %s: %s", entering->session->name, entering->container->name.id,
+		  entering->session->trouble.message);
+}
+
 static void add_watch(const struct entering *entering, const struct watch *watch)
 {
-	struct error *trouble = &entering->session->trouble;
-
-	if (watches_add(entering->session->watches, watch, trouble) < 0) {
-		entering->container->lost = true;
-		log_error("%s: container %s: %s", entering->session->name,
-			  entering->container->name.id, trouble->message);
-	}
+	if (watches_add(entering->session->watches, watch, &entering->session->trouble) < 0)
+		tell_gap(entering);
 }
 
 /* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
@@ -222,6 +224,8 @@ static void enter_all(struct entering *entering)
 	container->n_entries = 0;
 	for (size_t i = 0; i < session->plan->n_items; i++)
 		enter_item(entering, &session->plan->items[i]);
+	if (watches_align(session->watches, &session->trouble) < 0)
+		tell_gap(entering);
 	container->resolved = true;
 	container->took_us = (now_ns() - start) / 1000;
 	log_debug("%s: container %s (%s): %u entries made %s, %llu us", session->name,

@@ -10,17 +10,11 @@
 #define N_BUCKETS 16384
 #define MAX_WATCHES (1u << 20)
 
-/* An id is a place in `by_id` and a count of how often the place was given, so that a late event finds no other. */
-#define ID_PLACE(id) ((id) & (MAX_WATCHES - 1))
-#define ID_ROUND (1u << 20)
-
 struct watches {
 	struct table *table;
 	struct watch *buckets[N_BUCKETS];
-	struct watch **by_id;
-	uint32_t *rounds; /* of each place */
-	uint32_t *free_places;
-	size_t room, n_free, n;
+	bool has_fresh[N_BUCKETS];
+	size_t n;
 	bool building;
 };
 
@@ -40,53 +34,12 @@ static struct watch **bucket(const struct watches *watches, uint64_t key, uint64
 
 _Static_assert(N_BUCKETS == 1 << (64 - 50), "the hash picks a bucket");
 
-static int more_places(struct watches *watches)
-{
-	size_t room = watches->room ? watches->room * 2 : 1024;
-	struct watch **by_id = realloc(watches->by_id, room * sizeof(*by_id));
-	uint32_t *rounds, *places;
-
-	if (by_id)
-		watches->by_id = by_id;
-	rounds = realloc(watches->rounds, room * sizeof(*rounds));
-	if (rounds)
-		watches->rounds = rounds;
-	places = realloc(watches->free_places, room * sizeof(*places));
-	if (places)
-		watches->free_places = places;
-	if (!by_id || !rounds || !places)
-		return -ENOMEM;
-	for (size_t i = room; i-- > watches->room;) {
-		by_id[i] = NULL;
-		rounds[i] = 0;
-		places[watches->n_free++] = (uint32_t)i;
-	}
-	watches->room = room;
-	return 0;
-}
-
-static int take_id(struct watches *watches, struct watch *watch)
-{
-	uint32_t place;
-
-	if (!watches->n_free && (watches->room >= MAX_WATCHES || more_places(watches) < 0))
-		return -ENOSPC;
-	place = watches->free_places[--watches->n_free];
-	watch->id = place + watches->rounds[place]++ * ID_ROUND;
-	watches->by_id[place] = watch;
-	watches->n++;
-	return 0;
-}
-
 /* Takes it out of the books; its entry is the caller's to bring in line. */
 static void drop(struct watches *watches, struct watch **at)
 {
 	struct watch *watch = *at;
-	uint32_t place = ID_PLACE(watch->id);
 
 	*at = watch->next;
-	watches->by_id[place] = NULL;
-	watches->free_places[watches->n_free++] = place;
 	watches->n--;
 	container_unref(watch->container);
 	free(watch->base_path);
@@ -101,19 +54,8 @@ struct watches *watches_free(struct watches *watches)
 		while (watches->buckets[i])
 			drop(watches, &watches->buckets[i]);
 	}
-	free(watches->by_id);
-	free(watches->rounds);
-	free(watches->free_places);
 	free(watches);
 	return NULL;
-}
-
-const struct watch *watches_by_id(const struct watches *watches, uint32_t id)
-{
-	const struct watch *watch = ID_PLACE(id) < watches->room ? watches->by_id[ID_PLACE(id)]
-								 : NULL;
-
-	return watch && watch->id == id ? watch : NULL;
 }
 
 static struct watch *next_at(const struct watches *watches, uint64_t key, uint64_t ino,
@@ -148,7 +90,7 @@ static int sync_base(struct watches *watches, const struct watch *first, unsigne
 			return error_set(err, -ENOSPC,
 					 "more than %d patterns hang from one directory",
 					 GUARD_MAX_PATTERNS);
-		patterns[n++] = (struct table_pattern){ w->pattern, w->id, w->deny, w->report };
+		patterns[n++] = (struct table_pattern){ w->pattern, w->deny, w->report };
 	}
 	return table_set_base(watches->table, first->key & ~7ULL, first->ino, first->generation,
 			      patterns, n, err);
@@ -172,7 +114,6 @@ static int sync_one(struct watches *watches, uint64_t key, uint64_t ino, unsigne
 	if ((key & 7) == GUARD_KEY_BASE)
 		return sync_base(watches, first, where, err);
 	entry.generation = first->generation;
-	entry.watch = first->id;
 	for (const struct watch *w = first; w; w = next_at(watches, key, ino, w, where)) {
 		if (w->generation != first->generation)
 			continue;
@@ -185,15 +126,16 @@ static int sync_one(struct watches *watches, uint64_t key, uint64_t ino, unsigne
 	return table_set(watches->table, &entry, err);
 }
 
+/* First where a try costs nothing: in the table in force each change of a base uses up room. */
 static int align(struct watches *watches, uint64_t key, uint64_t ino, unsigned int where,
 		 struct error *err)
 {
 	int r = 0;
 
-	if (where & WATCH_LIVE)
-		r = sync_one(watches, key, ino, WATCH_LIVE, err);
-	if (r == 0 && where & WATCH_BUILDING && watches->building)
+	if (where & WATCH_BUILDING && watches->building)
 		r = sync_one(watches, key, ino, WATCH_BUILDING, err);
+	if (r == 0 && where & WATCH_LIVE)
+		r = sync_one(watches, key, ino, WATCH_LIVE, err);
 	return r;
 }
 
@@ -206,32 +148,81 @@ static bool is_same(const struct watch *a, const struct watch *b)
 int watches_add(struct watches *watches, const struct watch *like, struct error *err)
 {
 	struct watch **head = bucket(watches, like->key, like->ino), *watch;
-	int r;
 
 	for (watch = *head; watch; watch = watch->next) {
 		if (watch->key == like->key && watch->ino == like->ino && is_same(watch, like))
 			return 0;
 	}
+	if (watches->n >= MAX_WATCHES)
+		return error_set(err, -ENOSPC, "more than %u watches in one guest", MAX_WATCHES);
 	watch = malloc(sizeof(*watch));
 	if (!watch)
 		return error_set(err, -ENOMEM, "out of memory");
 	*watch = *like;
 	if (like->base_path)
 		watch->base_path = strdup(like->base_path);
-	if (take_id(watches, watch) < 0) {
-		free(watch->base_path);
-		free(watch);
-		return error_set(err, -ENOSPC, "more than %u watches in one guest", MAX_WATCHES);
-	}
 	container_ref(watch->container);
 	watch->next = *head;
+	watch->fresh = true;
 	*head = watch;
-	r = align(watches, like->key, like->ino, like->where, err);
-	if (r < 0) {
-		drop(watches, head);
-		align(watches, like->key, like->ino, like->where, NULL);
+	watches->has_fresh[head - watches->buckets] = true;
+	watches->n++;
+	return 0;
+}
+
+static struct watch **first_fresh(struct watch **at)
+{
+	while (*at && !(*at)->fresh)
+		at = &(*at)->next;
+	return at;
+}
+
+/* An entry's fresh watches stand in its bucket newest first, between others'. */
+static struct watch **newest_fresh(struct watches *watches, uint64_t key, uint64_t ino)
+{
+	struct watch **at = first_fresh(bucket(watches, key, ino));
+
+	while (*at && ((*at)->key != key || (*at)->ino != ino))
+		at = first_fresh(&(*at)->next);
+	return at;
+}
+
+static int align_fresh(struct watches *watches, uint64_t key, uint64_t ino, struct error *err)
+{
+	const unsigned int all = WATCH_LIVE | WATCH_BUILDING;
+	unsigned int where = 0;
+	struct watch *watch = NULL, **newest;
+	int r, ret = 0;
+
+	while ((watch = next_at(watches, key, ino, watch, all)))
+		where |= watch->fresh ? watch->where : 0;
+	while ((r = align(watches, key, ino, where, err)) < 0) {
+		ret = r;
+		newest = newest_fresh(watches, key, ino);
+		if (!*newest)
+			break;
+		drop(watches, newest);
 	}
-	return r;
+	while ((watch = next_at(watches, key, ino, watch, all)))
+		watch->fresh = false;
+	return ret;
+}
+
+int watches_align(struct watches *watches, struct error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		struct watch *fresh;
+
+		while (watches->has_fresh[i] && (fresh = *first_fresh(&watches->buckets[i]))) {
+			int r = align_fresh(watches, fresh->key, fresh->ino, err);
+
+			ret = r < 0 ? r : ret;
+		}
+		watches->has_fresh[i] = false;
+	}
+	return ret;
 }
 
 typedef bool (*watch_test_t)(const struct watch *watch, const void *data);

@@ -26,7 +26,6 @@ enum watch_where {
 
 struct watch {
 	struct watch *next; /* in its bucket */
-	uint32_t id;
 	uint64_t key, ino; /* as in guard_entry */
 	uint32_t generation;
 	unsigned int where;
@@ -37,6 +36,7 @@ struct watch {
 	char *base_path; /* where the container sees a base, "" for its root; or a mounted file. Owned */
 	uint32_t deny, report; /* operations, and GUARD_OP_ASK */
 	uint32_t levels; /* of a super block's mark */
+	bool fresh; /* its entry is not in line with it yet */
 };
 
 struct watches;
@@ -46,10 +46,16 @@ struct watches *watches_new(struct table *table);
 struct watches *watches_free(struct watches *watches);
 
 /*
- * Adds a watch (a copy of @like and of its base path; id and next are set here) and brings the entry in line. A watch of the same
- * container, item and place is not added twice. -ENOSPC when the vault is full: then nothing has changed.
+ * Adds a watch (a copy of @like and of its base path; next and fresh are set here), which holds from
+ * watches_align() on. A watch of the same container, item and place is not added twice.
  */
 int watches_add(struct watches *watches, const struct watch *like, struct error *err);
+
+/*
+ * Brings the entries of all that was added in line, each once, however many patterns hang from it. -ENOSPC when not
+ * everything fits the vault: of an entry's new watches as many stay as do, the oldest; the others are gone.
+ */
+int watches_align(struct watches *watches, struct error *err);
 
 /* Removes all watches of a container, or of a super block, and brings the entries in line. */
 void watches_remove_container(struct watches *watches, const struct container *container);
@@ -58,9 +64,6 @@ void watches_remove_super(struct watches *watches, uint64_t super);
 /* A container's rules that ask for its host name have been judged: @selected says which stay (NULL: undecided). */
 void watches_settle(struct watches *watches, const struct container *container,
 		    const char *hostname, bool decided);
-
-/* The watch of that id, or NULL when it is gone. */
-const struct watch *watches_by_id(const struct watches *watches, uint32_t id);
 
 /* The watches of an entry, one after the other; start with NULL. Only those in force. */
 const struct watch *watches_next(const struct watches *watches, uint64_t key, uint64_t ino,

@@ -20,7 +20,7 @@ static void test_layout(void **state)
 	static const struct {
 		size_t is, was;
 	} rows[] = {
-		{ GUARD_ABI_VERSION, 1 },
+		{ GUARD_ABI_VERSION, 2 },
 		{ offsetof(struct guard_vault, n_slots), 16 },
 		{ offsetof(struct guard_vault, host_away), 40 },
 		{ offsetof(struct guard_vault, table), 64 },
@@ -34,9 +34,11 @@ static void test_layout(void **state)
 		{ offsetof(struct guard_mailbox, errand_done), 72 },
 		{ offsetof(struct guard_entry, ino), 8 },
 		{ offsetof(struct guard_entry, generation), 16 },
-		{ offsetof(struct guard_entry, watch), 20 },
+		{ offsetof(struct guard_entry, patterns), 20 },
 		{ offsetof(struct guard_entry, deny), 24 },
 		{ offsetof(struct guard_entry, report), 28 },
+		{ offsetof(struct guard_pattern, deny), 4 },
+		{ offsetof(struct guard_pattern, report), 8 },
 		{ offsetof(struct guard_file_record, depth), 40 },
 		{ offsetof(struct guard_file_record, file), 48 },
 		{ offsetof(struct guard_file_record, process), 120 },

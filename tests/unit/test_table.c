@@ -117,7 +117,7 @@ static bool model_has_bases(const struct model *model)
 static void check_patterns(const struct model *model, const struct model_entry *expected,
 			   const struct guard_entry *entry)
 {
-	const struct guard_pattern *at = (const void *)(model->vault + entry->watch * 8ULL);
+	const struct guard_pattern *at = (const void *)(model->vault + entry->patterns * 8ULL);
 
 	assert_int_equal(entry->deny, expected->n);
 	for (size_t i = 0; i < expected->n; i++) {
@@ -126,7 +126,6 @@ static void check_patterns(const struct model *model, const struct model_entry *
 		assert_true((const uint8_t *)&at[i + 1] <= model->vault + model->vault_size);
 		assert_true(at[i].text < model->vault_size);
 		assert_string_equal(text, expected->patterns[i].text);
-		assert_int_equal(at[i].watch, expected->patterns[i].watch);
 		assert_int_equal(at[i].deny, expected->patterns[i].deny);
 		assert_int_equal(at[i].report, expected->patterns[i].report);
 	}
@@ -143,7 +142,7 @@ static void check_entry(const struct model *model, const struct model_entry *exp
 		check_patterns(model, expected, entry);
 		return;
 	}
-	assert_int_equal(entry->watch, expected->entry.watch);
+	assert_int_equal(entry->patterns, expected->entry.patterns);
 	assert_int_equal(entry->deny, expected->entry.deny);
 	assert_int_equal(entry->report, expected->entry.report);
 }
@@ -182,15 +181,15 @@ static void model_set(struct model *model, size_t i)
 		.key = key,
 		.ino = ino,
 		.generation = pick(3),
-		.watch = pick(1000),
+		.patterns = pick(1000), /* of no meaning, but kept */
 		.deny = pick(4),
 		.report = pick(4),
 	};
 	if ((key & 7) == GUARD_KEY_BASE) {
 		new.n = 1 + pick(MAX_PATTERNS);
 		for (size_t p = 0; p < new.n; p++)
-			new.patterns[p] = (struct table_pattern){ texts[pick(6)], pick(1000),
-								  pick(4), pick(4) };
+			new.patterns[p] =
+				(struct table_pattern){ texts[pick(6)], pick(1000), pick(1000) };
 		assert_int_equal(table_set_base(model->table, key & ~7ULL, ino,
 						new.entry.generation, new.patterns, new.n, NULL),
 				 0);
@@ -286,7 +285,7 @@ static struct guard_entry file_entry(uint64_t super, uint64_t ino)
 		.key = super | GUARD_KEY_FILE,
 		.ino = ino,
 		.generation = (uint32_t)ino,
-		.watch = (uint32_t)(super ^ ino),
+		.patterns = (uint32_t)(super ^ ino),
 		.deny = 2,
 		.report = 3,
 	};
@@ -343,8 +342,8 @@ static void test_full(void **state)
 	for (size_t i = 0; i < n; i++)
 		assert_non_null(look(vault, SUPER(i % 7), i));
 	/* A failed base changes nothing either. */
-	assert_int_equal(table_set_base(table, SUPER(1), 1, 1,
-					&(struct table_pattern){ "*", 1, 1, 1 }, 1, NULL),
+	assert_int_equal(table_set_base(table, SUPER(1), 1, 1, &(struct table_pattern){ "*", 1, 1 },
+					1, NULL),
 			 -ENOSPC);
 	assert_null(look(vault, SUPER(1) | GUARD_KEY_BASE, 1));
 	assert_false(word(vault) & GUARD_TABLE_BASES);
@@ -370,7 +369,7 @@ static void test_patterns_full(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	for (size_t i = 0; i < 4096; i++)
-		patterns[i] = (struct table_pattern){ text, (uint32_t)i, 1, 1 };
+		patterns[i] = (struct table_pattern){ text, (uint32_t)i, 1 };
 	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
 	assert_int_equal(table_set_base(table, SUPER(0), 2, 0, patterns, 10, NULL), 0);
 	assert_int_equal(table_set_base(table, SUPER(0), 2, 0, patterns, 4096, NULL), -ENOSPC);
@@ -413,7 +412,7 @@ static void test_live_room_while_building(void **state)
 /* The guard looks for bases where there are some, and only there. */
 static void test_bases_flag(void **state)
 {
-	const struct table_pattern pattern = { "*", 1, 2, 3 };
+	const struct table_pattern pattern = { "*", 2, 3 };
 	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
 	_cleanup_(table_freep) struct table *table = NULL;
 
@@ -494,10 +493,10 @@ static void test_retired_slots_rest(void **state)
 	for (uint32_t i = 0; i < 50; i++) {
 		assert_true(table_remove(table, entry.key, entry.ino));
 		assert_int_equal(found->key, GUARD_KEY_RETIRED);
-		entry.watch++;
+		entry.report++;
 		assert_int_equal(table_set(table, &entry, NULL), 0);
 		assert_int_equal(found->key, GUARD_KEY_RETIRED);
-		assert_int_equal(found->watch, entry.watch - 1);
+		assert_int_equal(found->report, entry.report - 1);
 		assert_int_equal(word(vault), before);
 		found = look(vault, entry.key, entry.ino);
 	}
@@ -544,7 +543,7 @@ static void test_adoption(void **state)
 }
 
 /*
- * A reader as the guard is one, while the writer does all it can. Watch, deny, report and generation carry a sum of
+ * A reader as the guard is one, while the writer does all it can. Patterns, deny, report and generation carry a sum of
  * the key and ino: whatever is believed has to belong to what was looked for.
  */
 #define N_PERMANENT 300
@@ -584,7 +583,7 @@ static bool look_once(struct race *race, uint64_t ino)
 		found = entry != NULL;
 		if (found) {
 			copy.generation = *(const volatile uint32_t *)&entry->generation;
-			copy.watch = *(const volatile uint32_t *)&entry->watch;
+			copy.patterns = *(const volatile uint32_t *)&entry->patterns;
 			copy.deny = *(const volatile uint32_t *)&entry->deny;
 			copy.report = *(const volatile uint32_t *)&entry->report;
 		}
@@ -593,7 +592,7 @@ static bool look_once(struct race *race, uint64_t ino)
 	} while (word(race->vault) != table);
 	race->n_retries--;
 	race->n_looks++;
-	if (found && ((copy.generation ^ sum) >> 8 || (copy.watch ^ sum) >> 8 ||
+	if (found && ((copy.generation ^ sum) >> 8 || (copy.patterns ^ sum) >> 8 ||
 		      (copy.deny ^ sum) >> 8 || (copy.report ^ sum) >> 8))
 		race->n_foreign++;
 	return found;
@@ -626,7 +625,7 @@ static void race_step(struct table *table, uint32_t version)
 	assert_int_equal(table_set(table, &entry, NULL), 0);
 	if (pick(8) == 0)
 		assert_int_equal(table_set_base(table, SUPER(pick(5)), pick(9), version,
-						&(struct table_pattern){ "*", 1, 2, 3 }, 1, NULL),
+						&(struct table_pattern){ "*", 2, 3 }, 1, NULL),
 				 0);
 	if (pick(400))
 		return;

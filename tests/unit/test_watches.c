@@ -119,15 +119,26 @@ static struct watch watch_of(const struct fixture *f, struct container *containe
 	};
 }
 
-static uint32_t add(struct fixture *f, const struct watch *watch)
+static void add(struct fixture *f, const struct watch *watch)
 {
-	const struct watch *found = NULL, *newest = NULL;
-
 	assert_int_equal(watches_add(f->watches, watch, NULL), 0);
-	while ((found = watches_next(f->watches, watch->key, watch->ino, found)))
-		if (!newest)
-			newest = found;
-	return newest ? newest->id : 0;
+	assert_int_equal(watches_align(f->watches, NULL), 0);
+}
+
+/* How many watches of a file there are, and how many of them are a container's. */
+static void assert_watches(const struct fixture *f, uint64_t ino, const struct container *container,
+			   size_t n, size_t n_of_container)
+{
+	const struct watch *watch = NULL;
+
+	while ((watch = watches_next(f->watches, SUPER, ino, watch))) {
+		assert_int_equal(watch->key, SUPER);
+		assert_int_equal(watch->ino, ino);
+		n_of_container -= watch->container == container;
+		n--;
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(n_of_container, 0);
 }
 
 static struct watch mark_of(const struct fixture *f, struct container *container, uint32_t levels)
@@ -153,9 +164,9 @@ static void test_sums(void **state)
 {
 	struct fixture *f = *state;
 	struct watch deny_one = watch_of(f, f->one, 0), audit_two = watch_of(f, f->two, 2);
-	uint32_t id;
 
-	id = add(f, &deny_one);
+	add(f, &deny_one);
+	assert_watches(f, 11, f->one, 1, 1);
 	assert_masks(look(f, SUPER, 11), WRITE, WRITE);
 	add(f, &audit_two);
 	assert_masks(look(f, SUPER, 11), WRITE, READ | WRITE);
@@ -163,11 +174,13 @@ static void test_sums(void **state)
 	assert_int_equal(watches_count(f->watches), 2);
 	assert_int_equal(f->one->n_refs, 2);
 	assert_int_equal(f->two->n_refs, 2);
-	assert_ptr_equal(watches_by_id(f->watches, id)->container, f->one);
+	assert_watches(f, 11, f->one, 2, 1);
+	assert_watches(f, 11, f->two, 2, 1);
 
 	watches_remove_container(f->watches, f->one);
 	assert_masks(look(f, SUPER, 11), 0, READ | WRITE);
-	assert_null(watches_by_id(f->watches, id));
+	assert_watches(f, 11, f->one, 1, 0);
+	assert_watches(f, 11, f->two, 1, 1);
 	assert_int_equal(f->one->n_refs, 1);
 	watches_remove_container(f->watches, f->two);
 	assert_null(look(f, SUPER, 11));
@@ -199,35 +212,35 @@ static const struct guard_pattern *patterns_of(const struct fixture *f, size_t *
 	const struct guard_entry *base = look(f, SUPER | GUARD_KEY_BASE, 10);
 
 	*ret_n = base ? base->deny : 0;
-	return base ? (const void *)(f->vault + base->watch * 8ULL) : NULL;
+	return base ? (const void *)(f->vault + base->patterns * 8ULL) : NULL;
 }
 
 static void test_bases(void **state)
 {
 	struct fixture *f = *state;
+	static const char *const texts[] = { "*.conf", "*/*.conf", "**" };
 	const struct guard_pattern *patterns;
-	uint32_t ids[3];
+	struct watch added[3];
 	size_t n;
 
 	for (size_t i = 0; i < 3; i++) {
-		struct watch watch = watch_of(f, i & 1 ? f->two : f->one, 2 * i + 1);
-
-		ids[i] = add(f, &watch);
+		added[i] = watch_of(f, i & 1 ? f->two : f->one, 2 * i + 1);
+		added[i].pattern = texts[i];
+		add(f, &added[i]);
 	}
 	patterns = patterns_of(f, &n);
 	assert_int_equal(n, 3);
-	for (size_t i = 0; i < 3; i++) {
-		const struct watch *watch = watches_by_id(f->watches, patterns[i].watch);
-
-		assert_non_null(watch);
-		assert_string_equal((char *)f->vault + patterns[i].text, "*.conf");
-		assert_int_equal(patterns[i].deny, watch->deny);
-		assert_int_equal(patterns[i].report, watch->report);
+	for (size_t i = 0; i < 3; i++) { /* the newest is the first */
+		assert_string_equal((char *)f->vault + patterns[i].text, texts[2 - i]);
+		assert_int_equal(patterns[i].deny, added[2 - i].deny);
+		assert_int_equal(patterns[i].report, added[2 - i].report);
 	}
 	watches_remove_container(f->watches, f->one);
 	patterns = patterns_of(f, &n);
 	assert_int_equal(n, 1);
-	assert_int_equal(patterns[0].watch, ids[1]);
+	assert_string_equal((char *)f->vault + patterns[0].text, texts[1]);
+	assert_int_equal(patterns[0].deny, added[1].deny);
+	assert_int_equal(patterns[0].report, added[1].report);
 	watches_remove_container(f->watches, f->two);
 	assert_null(look(f, SUPER | GUARD_KEY_BASE, 10));
 }
@@ -388,31 +401,30 @@ static void test_settle(void **state)
 	assert_masks(look(f, SUPER, 11), 0, 0);
 }
 
-/* A late event names a watch that is gone: it finds none, not the one that has its place now. */
-static void test_ids(void **state)
+/* A late event finds what is watched now, by its identity: nothing that is gone, and nothing of another file. */
+static void test_walks(void **state)
 {
 	struct fixture *f = *state;
-	struct watch watch = watch_of(f, f->one, 0);
-	uint32_t ids[1000];
+	struct watch one = watch_of(f, f->one, 0), two = watch_of(f, f->two, 2);
 
 	for (size_t i = 0; i < 1000; i++) {
-		ids[i] = add(f, &watch);
-		for (size_t j = 0; j < i; j++) {
-			assert_int_not_equal(ids[i], ids[j]);
-			assert_null(watches_by_id(f->watches, ids[j]));
-		}
+		add(f, &one);
+		assert_watches(f, 11, f->one, 1, 1);
 		watches_remove_container(f->watches, f->one);
+		assert_watches(f, 11, f->one, 0, 0);
+		assert_int_equal(watches_count(f->watches), 0);
 	}
 	for (uint32_t i = 0; i < 3000; i++) {
-		watch.ino = 100 + i;
-		add(f, &watch);
+		one.ino = two.ino = 100 + i;
+		add(f, &one);
+		if (i & 1)
+			add(f, &two);
 	}
-	for (uint32_t i = 0; i < 3000; i++) {
-		const struct watch *found = watches_next(f->watches, SUPER, 100 + i, NULL);
-
-		assert_ptr_equal(watches_by_id(f->watches, found->id), found);
-	}
-	assert_null(watches_by_id(f->watches, 0xffffffff));
+	assert_int_equal(watches_count(f->watches), 4500);
+	for (uint32_t i = 0; i < 3000; i++)
+		assert_watches(f, 100 + i, f->one, 1 + (i & 1), 1);
+	assert_null(watches_next(f->watches, SUPER, 3100, NULL));
+	assert_null(watches_next(f->watches, OTHER, 100, NULL));
 }
 
 /* A watch outlives its container's place on the list: an event that comes late can say whose it was. */
@@ -420,11 +432,11 @@ static void test_container_outlived(void **state)
 {
 	struct fixture *f = *state;
 	struct watch watch = watch_of(f, f->one, 0);
-	uint32_t id = add(f, &watch);
 
+	add(f, &watch);
 	containers_remove(&f->containers, f->one);
 	assert_null(containers_find(&f->containers, 1));
-	assert_int_equal(watches_by_id(f->watches, id)->container->mnt_ns, 1);
+	assert_int_equal(watches_next(f->watches, SUPER, 11, NULL)->container->mnt_ns, 1);
 	containers_remove(&f->containers, f->one); /* not there any more */
 	assert_int_equal(f->containers.n, 1);
 }
@@ -440,7 +452,8 @@ static void test_full(void **state)
 	for (uint32_t i = 0;; i++) {
 		watch.ino = 100 + i;
 		n = watches_count(f->watches);
-		if (watches_add(f->watches, &watch, &err) < 0)
+		assert_int_equal(watches_add(f->watches, &watch, NULL), 0);
+		if (watches_align(f->watches, &err) < 0)
 			break;
 	}
 	assert_int_equal(err.code, -ENOSPC);
@@ -467,7 +480,7 @@ static void test_many_patterns(void **state)
 			watch.key = SUPER + 2048 * c + GUARD_KEY_BASE;
 			watch.pattern = names[i];
 			watch.where = WATCH_BUILDING;
-			assert_int_equal(watches_add(f->watches, &watch, NULL), 0);
+			add(f, &watch);
 		}
 	}
 	watches_publish(f->watches);
@@ -475,6 +488,68 @@ static void test_many_patterns(void **state)
 	assert_int_equal(n, 100);
 	watches_remove_container(f->watches, f->one);
 	assert_int_equal(table_count(f->table), 0);
+}
+
+/*
+ * A container that starts while a table is built is entered in the one in force too, where every change of a base
+ * uses up a slot: as many patterns as a base can have are one change. More than that: the oldest hold.
+ */
+static void test_many_at_once(void **state)
+{
+	static char names[GUARD_MAX_PATTERNS + 10][24];
+	struct fixture *f = *state;
+	struct watch watch = watch_of(f, f->one, 1), file = watch_of(f, f->one, 0);
+	const struct guard_pattern *patterns;
+	struct error err = { 0 };
+	size_t n;
+
+	assert_int_equal(watches_begin(f->watches, NULL), 0);
+	watch.where = file.where = WATCH_LIVE | WATCH_BUILDING;
+	for (size_t i = 0; i < GUARD_MAX_PATTERNS + 10; i++) {
+		snprintf(names[i], sizeof(names[i]), "directory-%04zu/*.conf", i);
+		watch.pattern = names[i];
+		assert_int_equal(watches_add(f->watches, &watch, NULL), 0);
+	}
+	assert_int_equal(watches_add(f->watches, &file, NULL), 0);
+	assert_null(patterns_of(f, &n));
+	assert_int_equal(watches_align(f->watches, &err), -ENOSPC);
+	assert_non_null(strstr(err.message, "more than 4096 patterns"));
+	assert_int_equal(watches_align(f->watches, NULL), 0); /* the others are gone */
+	assert_int_equal(watches_count(f->watches), GUARD_MAX_PATTERNS + 1);
+	for (unsigned int published = 0; published < 2; published++) {
+		assert_masks(look(f, SUPER, 11), WRITE, WRITE);
+		patterns = patterns_of(f, &n);
+		assert_int_equal(n, GUARD_MAX_PATTERNS);
+		for (size_t i = 0; i < n; i++)
+			assert_string_equal((char *)f->vault + patterns[i].text, names[n - 1 - i]);
+		if (!published)
+			watches_publish(f->watches);
+	}
+	assert_int_equal(f->one->n_refs, 1 + GUARD_MAX_PATTERNS + 1);
+}
+
+/* The table being built has the less room for patterns: as many as fit there hold in both. */
+static void test_many_too_long(void **state)
+{
+	static char names[1100][1000];
+	struct fixture *f = *state;
+	struct watch watch = watch_of(f, f->one, 1);
+	size_t n, n_published;
+
+	assert_int_equal(watches_begin(f->watches, NULL), 0);
+	watch.where = WATCH_LIVE | WATCH_BUILDING;
+	for (size_t i = 0; i < 1100; i++) {
+		memset(names[i], 'x', sizeof(names[i]) - 1);
+		watch.pattern = names[i];
+		assert_int_equal(watches_add(f->watches, &watch, NULL), 0);
+	}
+	assert_int_equal(watches_align(f->watches, NULL), -ENOSPC);
+	patterns_of(f, &n);
+	assert_in_range(n, 1000, 1099);
+	assert_int_equal(watches_count(f->watches), n);
+	watches_publish(f->watches);
+	patterns_of(f, &n_published);
+	assert_int_equal(n_published, n);
 }
 
 /* Any order of everything, against what the watches add up to. */
@@ -507,6 +582,9 @@ static void test_random(void **state)
 		} else {
 			watches_abandon(f->watches);
 		}
+		if (what & 64) /* later, whatever happens until then */
+			continue;
+		assert_int_equal(watches_align(f->watches, NULL), 0);
 		for (uint64_t ino = 10; ino < 28; ino++) {
 			const struct guard_entry *file = look(f, SUPER, ino);
 			const struct guard_entry *base = look(f, SUPER | GUARD_KEY_BASE, ino);
@@ -543,10 +621,12 @@ int main(void)
 		TEST(test_abandon),
 		TEST(test_remove_while_building),
 		TEST(test_settle),
-		TEST(test_ids),
+		TEST(test_walks),
 		TEST(test_container_outlived),
 		TEST(test_full),
 		cmocka_unit_test_setup_teardown(test_many_patterns, set_up_large, tear_down),
+		TEST(test_many_at_once),
+		TEST(test_many_too_long),
 		TEST(test_random),
 	};
 
