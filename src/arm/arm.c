@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arm/guard_object.h"
@@ -13,6 +12,7 @@
 #include "contract/guard_abi.h"
 #include "events/ring.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /*
  * The host's own notes in the vault (GUARD_VAULT_RECORD), for the next daemon: what is in place, and which part of
@@ -38,14 +38,6 @@ static struct guard_vault *vault_of(const struct machine *machine)
 static struct arm_record *record_of(const struct machine *machine)
 {
 	return (struct arm_record *)(machine_vault(machine)->host + GUARD_VAULT_RECORD);
-}
-
-static uint64_t cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static bool record_holds(const struct arm_record *record, const struct machine *machine,
@@ -168,7 +160,7 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 	_cleanup_(link_image_freep) struct link_image *image = NULL;
 	const struct arm_record *record = record_of(machine);
 	struct arm arm = { .machine = machine };
-	uint64_t start = cpu_us();
+	uint64_t start = clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;
 	struct resolve resolve;
 	int r;
 
@@ -204,7 +196,7 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 	arm.code_size = image->size;
 	prepare_header(machine);
 	remember(&arm, profile, image);
-	arm.prepare_us = cpu_us() - start;
+	arm.prepare_us = clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000 - start;
 	r = switch_on(&arm, profile, err);
 	if (r < 0)
 		return r;

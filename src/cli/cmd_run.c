@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "cli/command.h"
 #include "daemon/control.h"
@@ -17,6 +16,7 @@
 #include "daemon/facts.h"
 #include "daemon/outlet.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define TIMEOUT_MS 5000
@@ -36,14 +36,6 @@ struct run {
 
 DEFINE_CLEANUP(struct policy *, policy_free)
 DEFINE_CLEANUP(struct drive *, drive_free)
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static void tell(const struct event *event, void *data)
 {
@@ -93,7 +85,7 @@ static void say_armed(struct run *run)
 	char cost[256];
 
 	run->armed = true;
-	run->armed_ns = now_ns();
+	run->armed_ns = clock_ns(CLOCK_MONOTONIC);
 	facts_cost(run->session, cost, sizeof(cost));
 	if (run->verbose)
 		log_info("%s: %s", run->name, cost);
@@ -111,7 +103,7 @@ static void after_poll(struct session *session, void *data)
 			say_armed(run);
 		if (session_is_settled(session)) {
 			say_ready(run);
-		} else if (now_ns() - run->armed_ns > SETTLE_NS) {
+		} else if (clock_ns(CLOCK_MONOTONIC) - run->armed_ns > SETTLE_NS) {
 			name_unresolved(session);
 			say_ready(run);
 		}

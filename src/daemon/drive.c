@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define LATELY_US 100000
 #define PAUSE_SHORT_US 1000
@@ -35,14 +35,6 @@ struct drive *drive_free(struct drive *drive)
 
 DEFINE_CLEANUP(struct drive *, drive_free)
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static uint64_t pause_us(struct drive *drive, bool any, uint64_t now)
 {
 	if (any)
@@ -59,7 +51,7 @@ static uint64_t pause_us(struct drive *drive, bool any, uint64_t now)
 static int poll_once(struct drive *drive)
 {
 	bool any = session_poll(drive->session);
-	uint64_t now = now_us();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC) / 1000;
 	int r;
 
 	if (drive->session->state == SESSION_ENDED) {

@@ -11,12 +11,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "profile/kallsyms.h"
 #include "profile/locate.h"
 #include "profile/types.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define CR4_LA57 (1ULL << 12)
 #define TEXT_LINK_ADDRESS (LOCATE_WINDOW_START + 0x1000000) /* CONFIG_PHYSICAL_START's default */
@@ -47,12 +47,8 @@ DEFINE_CLEANUP(struct profile *, profile_free)
 /* CPU time since *@mark, which moves on to now. */
 static uint64_t lap_us(uint64_t *mark)
 {
-	struct timespec ts;
-	uint64_t now, lap;
+	uint64_t now = clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000, lap = now - *mark;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	now = ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-	lap = now - *mark;
 	*mark = now;
 	return lap;
 }

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "session/sweep.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* What one view is entered with. */
@@ -24,14 +24,6 @@ struct entering {
 	const struct watch
 		*base; /* the pattern that is looked at for what is mounted below its base */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 struct container *enter_container(struct session *session, uint32_t mnt_ns, uint32_t pid_ns,
 				  const char *cgroup_path)
@@ -56,7 +48,7 @@ struct container *enter_container(struct session *session, uint32_t mnt_ns, uint
 	if (!container)
 		return NULL;
 	container->name = name;
-	container->found_ns = now_ns();
+	container->found_ns = clock_ns(CLOCK_MONOTONIC);
 	snprintf(container->cgroup_path, sizeof(container->cgroup_path), "%s", cgroup_path);
 	return container;
 }
@@ -213,7 +205,7 @@ static void enter_all(struct entering *entering)
 {
 	struct session *session = entering->session;
 	struct container *container = entering->container;
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 
 	if (!container->root_super) {
 		/* Once: a container that pivots away from its root cannot make us forget it. */
@@ -227,7 +219,7 @@ static void enter_all(struct entering *entering)
 	if (watches_align(session->watches, &session->trouble) < 0)
 		tell_gap(entering);
 	container->resolved = true;
-	container->took_us = (now_ns() - start) / 1000;
+	container->took_us = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
 	log_debug("%s: container %s (%s): %u entries made %s, %llu us", session->name,
 		  container->name.id, container->name.engine, container->n_entries,
 		  container->before_start ? "before its start" : "while it ran",

@@ -4,18 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "glob/glob.h"
 #include "session/enter.h"
-
-static uint64_t wall_clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
+#include "util/clock.h"
 
 /* The last @n names of a path, with the slash before them. */
 static const char *last_names(const char *path, unsigned int n)
@@ -194,7 +186,7 @@ static void tell(struct session *session, const struct guard_file_record *record
 	const struct watch *watch;
 	struct event event = {
 		.sequence = session->n_events,
-		.time_ns = wall_clock_ns(),
+		.time_ns = clock_ns(CLOCK_REALTIME),
 		.guest_time_ns = record->record.time_ns,
 		.vm = session->name,
 		.operation = operation,

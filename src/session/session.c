@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "session/enter.h"
 #include "session/report.h"
 #include "session/sweep.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define MAX_CPUS 64
@@ -19,14 +19,6 @@
 #define REMOVE_TIMEOUT_MS 10000
 
 DEFINE_CLEANUP(struct session *, session_leave)
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static struct guard_vault *vault_of(const struct session *session)
 {
@@ -103,9 +95,10 @@ static int take_up(struct session *session, struct error *err)
 	if (r < 0)
 		return r;
 	ring_init(&session->ring, mailbox->host, mailbox->size, vault_of(session));
-	session->errands.last_id = now_ns(); /* not an id that an earlier daemon used */
+	session->errands.last_id =
+		clock_ns(CLOCK_MONOTONIC); /* not an id that an earlier daemon used */
 	session->names_sequence = plan_publish(session->plan, vault_of(session));
-	sweep_containers(session, now_ns());
+	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
 	return 0;
 }
 
@@ -135,7 +128,7 @@ static int arm_session(struct session *session, struct error *err)
 		return r;
 	}
 	session->state = SESSION_GUARDING;
-	session->attached_ns = now_ns();
+	session->attached_ns = clock_ns(CLOCK_MONOTONIC);
 	return 0;
 }
 
@@ -173,7 +166,7 @@ static bool drain(struct session *session, uint64_t n)
 	enum guard_record_type type;
 	bool any = false;
 
-	while (n-- && (type = ring_next(&session->ring, now_ns()))) {
+	while (n-- && (type = ring_next(&session->ring, clock_ns(CLOCK_MONOTONIC)))) {
 		any = true;
 		switch (type) {
 		case GUARD_RECORD_FILE:
@@ -247,7 +240,7 @@ static void run_errands(struct session *session)
 {
 	struct errand overdue;
 
-	while (errands_overdue(&session->errands, now_ns(), &overdue)) {
+	while (errands_overdue(&session->errands, clock_ns(CLOCK_MONOTONIC), &overdue)) {
 		struct container *container = containers_find(&session->containers, overdue.mnt_ns);
 
 		if (!container)
@@ -259,7 +252,7 @@ static void run_errands(struct session *session)
 			  container->name.id);
 		log_error("%s: %s", session->name, session->trouble.message);
 	}
-	errands_send(&session->errands, vault_of(session), now_ns());
+	errands_send(&session->errands, vault_of(session), clock_ns(CLOCK_MONOTONIC));
 	if (watches_is_building(session->watches) && session->swept &&
 	    errands_are_done(&session->errands)) {
 		watches_publish(session->watches);
@@ -303,9 +296,9 @@ static void try_to_arm(struct session *session)
 	struct error err = { 0 };
 	int r;
 
-	if (now_ns() < session->next_sweep_ns)
+	if (clock_ns(CLOCK_MONOTONIC) < session->next_sweep_ns)
 		return;
-	session->next_sweep_ns = now_ns() + RETRY_NS;
+	session->next_sweep_ns = clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
 	r = arm_session(session, &err);
 	if (r == 0) {
 		log_info("%s: armed", session->name);
@@ -347,8 +340,8 @@ bool session_poll(struct session *session)
 	if (session->old_policy && !watches_is_building(session->watches) &&
 	    session->ring.next >= session->old_until)
 		forget_old_policy(session);
-	if (now_ns() >= session->next_sweep_ns)
-		sweep_containers(session, now_ns());
+	if (clock_ns(CLOCK_MONOTONIC) >= session->next_sweep_ns)
+		sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
 	return any;
 }
 

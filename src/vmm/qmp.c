@@ -11,6 +11,7 @@
  * poll(); so qmp_fd() is an epoll of the socket and of an eventfd that is set while events wait.
  */
 #include "vmm/qmp.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,7 +23,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #define CHUNK (64u << 10)
 #define MAX_DEPTH 64 /* of nested JSON */
@@ -53,19 +53,11 @@ static const char *const event_names[] = {
 _Static_assert(ARRAY_SIZE(event_names) == QMP_N_EVENT_TYPES, "a name for each");
 _Static_assert(QMP_MAX_EVENTS > QMP_N_EVENT_TYPES, "a full queue holds some type twice");
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Waits until the socket is ready for @events. Returns false once the deadline has passed. */
 static bool wait_for(const struct qmp *qmp, short events, uint64_t deadline)
 {
 	struct pollfd fd = { .fd = qmp->fd, .events = events };
-	uint64_t now = now_ms();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC) / 1000000;
 
 	if (now >= deadline)
 		return false;
@@ -118,15 +110,11 @@ static void update_wake(struct qmp *qmp)
 
 static void end_connection(struct qmp *qmp)
 {
-	struct timespec now;
-
 	if (qmp->fd < 0)
 		return;
 	close(TAKE_FD(qmp->fd));
 	qmp->start = qmp->scanned = qmp->end = 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	add_event(qmp, QMP_EVENT_CLOSED,
-		  (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	add_event(qmp, QMP_EVENT_CLOSED, clock_ns(CLOCK_REALTIME) / 1000);
 }
 
 /* Makes room for CHUNK more bytes behind the line that has begun. */
@@ -283,7 +271,8 @@ static int receive(struct qmp *qmp, const char *awaited, uint64_t deadline,
 			n = fill(qmp);
 			if (n < 0)
 				return report_end(qmp, (int)n, err);
-			if (n ? now_ms() >= deadline : !wait_for(qmp, POLLIN, deadline))
+			if (n ? clock_ns(CLOCK_MONOTONIC) / 1000000 >= deadline
+			      : !wait_for(qmp, POLLIN, deadline))
 				return report_timeout(qmp, awaited, err);
 			continue;
 		}
@@ -381,7 +370,7 @@ static int receive_answer(struct qmp *qmp, const char *command, uint64_t deadlin
 int qmp_execute(struct qmp *qmp, const char *command, struct json_object *arguments,
 		struct json_object **ret, struct error *err)
 {
-	uint64_t deadline = now_ms() + qmp->timeout_ms;
+	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) / 1000000 + qmp->timeout_ms;
 	int r;
 
 	if (qmp->fd < 0) {
@@ -505,7 +494,8 @@ static int connect_socket(struct qmp *qmp, uint64_t deadline, struct error *err)
 	while (connect(qmp->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		int code = -errno;
 
-		if (code != -EINTR && (code != -EAGAIN || now_ms() >= deadline))
+		if (code != -EINTR &&
+		    (code != -EAGAIN || clock_ns(CLOCK_MONOTONIC) / 1000000 >= deadline))
 			return report_connect(qmp->path, code, err);
 		poll(NULL, 0, 10);
 	}
@@ -552,7 +542,7 @@ static int receive_greeting(struct qmp *qmp, uint64_t deadline, struct error *er
 int qmp_open(struct qmp **ret, const char *path, unsigned int timeout_ms, struct error *err)
 {
 	_cleanup_(qmp_freep) struct qmp *qmp = calloc(1, sizeof(*qmp));
-	uint64_t deadline = now_ms() + timeout_ms;
+	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) / 1000000 + timeout_ms;
 	int r;
 
 	if (!qmp)
