@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 2
+#define GUARD_ABI_VERSION 3
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
@@ -157,10 +157,11 @@ struct guard_process {
 	uint32_t inner_pid, inner_tid; /* in its own */
 	uint32_t uid, gid, euid, egid;
 	uint64_t start_ns; /* since boot: with pid, who it is */
+	uint64_t mnt_ns; /* mount name space, by its sequence number, which is never given again */
 	char name[16];
 	struct guard_ancestor parents[GUARD_N_PARENTS];
 	uint32_t n_parents;
-	uint32_t mnt_ns, pid_ns, uts_ns; /* inode numbers */
+	uint32_t unused[3];
 	uint64_t cgroup; /* kernfs id */
 	char hostname[64];
 };
@@ -193,14 +194,12 @@ struct guard_resolved {
 struct guard_view_record {
 	struct guard_record record;
 	uint64_t errand; /* id of the root, or 0 at a container's start */
-	uint64_t task; /* whose root it is: address of a task_struct, or 0 */
+	uint64_t task; /* who enters the root: address of a task_struct; an errand's is a kworker */
 	uint64_t root_dentry, root_super;
 	uint32_t names_sequence;
 	uint32_t last; /* not 0: that was all of this view */
 	int32_t error; /* the root itself could not be resolved */
 	uint32_t n_resolved;
-	struct guard_process process;
-	uint16_t cgroup_path, unused_text[3];
 	struct guard_resolved resolved[GUARD_VIEW_RESOLVED];
 };
 
@@ -218,7 +217,7 @@ _Static_assert(sizeof(struct guard_vault) <= GUARD_VAULT_HOOKS, "the vault's hea
 _Static_assert(sizeof(struct guard_mailbox) <= GUARD_MAILBOX_SLOTS, "so is the mailbox's");
 _Static_assert(sizeof(struct guard_record) == 24, "record");
 _Static_assert(sizeof(struct guard_identity) == 24, "identity");
-_Static_assert(sizeof(struct guard_process) == 264, "process");
+_Static_assert(sizeof(struct guard_process) == 272, "process");
 _Static_assert(sizeof(struct guard_resolved) == 40, "resolved");
 _Static_assert(sizeof(struct guard_file_record) <= 512, "the rest of the slot is for texts");
 _Static_assert(sizeof(struct guard_view_record) <= GUARD_SLOT_SIZE, "a view record fits its slot");

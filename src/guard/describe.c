@@ -18,21 +18,15 @@ static void copy_name(char *to, const char *from, unsigned int size)
 	to[size - 1] = '\0';
 }
 
-/* A task's number in its own pid name space; that name space's number, if asked for. */
-static uint32_t inner_number(const void *task, uint32_t *ret_ns)
+/* A task's number in its own pid name space. */
+static uint32_t inner_number(const void *task)
 {
 	const void *pid = task_thread_pid(task);
-	const char *innermost;
-	const void *ns;
 
 	if (!pid)
 		return 0;
-	innermost =
-		(const char *)pid_numbers(pid) + (unsigned long)upid_struct_size * pid_level(pid);
-	ns = upid_ns(innermost);
-	if (ret_ns && ns)
-		*ret_ns = pid_namespace_inum(ns);
-	return upid_nr(innermost);
+	return upid_nr((const char *)pid_numbers(pid) +
+		       (unsigned long)upid_struct_size * pid_level(pid));
 }
 
 static void describe_parents(struct guard_process *process, const void *task)
@@ -55,17 +49,13 @@ static void describe_parents(struct guard_process *process, const void *task)
 
 static void describe_namespaces(struct guard_process *process, const void *nsproxy)
 {
-	const void *uts, *mnt;
-
-	process->mnt_ns = process->uts_ns = 0;
+	process->mnt_ns = 0;
 	process->hostname[0] = '\0';
 	if (!nsproxy)
 		return; /* exiting */
-	mnt = nsproxy_mnt(nsproxy);
-	uts = nsproxy_uts(nsproxy);
-	process->mnt_ns = mnt_namespace_inum(mnt);
-	process->uts_ns = uts_namespace_inum(uts);
-	copy_name(process->hostname, uts_namespace_nodename(uts), sizeof(process->hostname));
+	process->mnt_ns = mnt_namespace_sequence(nsproxy_mnt(nsproxy));
+	copy_name(process->hostname, uts_namespace_nodename(nsproxy_uts(nsproxy)),
+		  sizeof(process->hostname));
 }
 
 void describe_process(struct guard_process *process)
@@ -78,15 +68,14 @@ void describe_process(struct guard_process *process)
 	process->gid = cred_gid(cred);
 	process->euid = cred_euid(cred);
 	process->egid = cred_egid(cred);
-	process->pid_ns = 0;
 	copy_name(process->name, task_comm(task), sizeof(process->name));
 	describe_namespaces(process, task_nsproxy(task));
 
 	rcu_lock();
 	leader = task_group_leader(task);
 	process->start_ns = task_start_boottime(leader);
-	process->inner_tid = inner_number(task, &process->pid_ns);
-	process->inner_pid = inner_number(leader, NULL);
+	process->inner_tid = inner_number(task);
+	process->inner_pid = inner_number(leader);
 	process->cgroup = kernfs_node_id(cgroup_node(css_set_cgroup(task_cgroups(task))));
 	describe_parents(process, task);
 	rcu_unlock();

@@ -61,14 +61,11 @@ KERNEL_FIELD(uint32_t, cred_egid, "cred.egid")
 
 KERNEL_FIELD(void *, nsproxy_mnt, "nsproxy.mnt_ns")
 KERNEL_FIELD(void *, nsproxy_uts, "nsproxy.uts_ns")
-KERNEL_FIELD(uint32_t, mnt_namespace_inum, "mnt_namespace.ns.inum")
-KERNEL_FIELD(uint32_t, uts_namespace_inum, "uts_namespace.ns.inum")
+KERNEL_FIELD(uint64_t, mnt_namespace_sequence, "mnt_namespace.seq")
 KERNEL_EMBEDDED(uts_namespace_nodename, "uts_namespace.name.nodename")
-KERNEL_FIELD(uint32_t, pid_namespace_inum, "pid_namespace.ns.inum")
 KERNEL_FIELD(uint32_t, pid_level, "pid.level")
 KERNEL_EMBEDDED(pid_numbers, "pid.numbers")
 KERNEL_FIELD(uint32_t, upid_nr, "upid.nr")
-KERNEL_FIELD(void *, upid_ns, "upid.ns")
 extern const char upid_struct_size[] __asm__("size.upid");
 
 KERNEL_FIELD(void *, css_set_cgroup, "css_set.dfl_cgrp")

@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct guard_view_record) + TEXT_CGROUP <= GUARD_SLOT_SIZE
 
 struct view {
 	const struct kernel_path *root;
-	uint64_t errand, task;
+	uint64_t errand;
 	int32_t error;
 };
 
@@ -62,18 +62,14 @@ static uint32_t resolve_some(struct guard_resolved resolved[GUARD_VIEW_RESOLVED]
 
 static void fill_view(struct guard_view_record *record, const struct view *view)
 {
-	uint32_t text = sizeof(*record);
-
 	record->errand = view->errand;
-	record->task = view->task;
+	record->task = (uint64_t)current_task();
 	record->error = view->error;
 	record->root_dentry = record->root_super = 0;
 	if (!view->error) {
 		record->root_dentry = (uint64_t)view->root->dentry;
 		record->root_super = inode_super(dentry_inode(view->root->dentry));
 	}
-	describe_process(&record->process);
-	record->cgroup_path = describe_cgroup(record, &text, TEXT_CGROUP);
 }
 
 /* Sends one record. Returns whether there was room for it, and its place. */
@@ -119,10 +115,7 @@ static __attribute__((noinline)) void resolve_view(const struct view *view)
 
 int guard_sb_pivotroot(const void *old_path, const void *new_path)
 {
-	const struct view view = {
-		.root = new_path,
-		.task = (uint64_t)current_task(),
-	};
+	const struct view view = { .root = new_path };
 
 	(void)old_path;
 	resolve_view(&view);

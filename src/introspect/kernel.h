@@ -46,7 +46,8 @@ struct kernel_task {
 	struct kernel_cred cred;
 	bool kernel_thread; /* made by the kernel, with no user memory of its own */
 	uint64_t nsproxy, mnt_ns; /* addresses; 0 when exiting */
-	uint32_t mnt_ns_inum, pid_ns_inum, uts_ns_inum; /* 0 when exiting */
+	uint64_t mnt_ns_sequence; /* never given again, as inode numbers of name spaces are; 0 when exiting */
+	uint32_t pid_ns_inum, uts_ns_inum; /* 0 when exiting */
 	char hostname[65];
 	uint64_t cgroup; /* kernfs id on the unified hierarchy */
 	uint64_t root_dentry, root_mount; /* fs->root: dentry, vfsmount; 0 when exiting */

@@ -51,7 +51,7 @@
 	X(KERNFS_ID, VALUE, "kernfs_node.id", NULL)                           \
 	X(KERNFS_NAME, VALUE, "kernfs_node.name", NULL)                       \
 	X(KERNFS_PARENT, VALUE, "kernfs_node.__parent", "kernfs_node.parent") \
-	X(MNT_NS_INUM, VALUE, "mnt_namespace.ns.inum", NULL)                  \
+	X(MNT_NS_SEQUENCE, VALUE, "mnt_namespace.seq", NULL)                  \
 	X(MNT_NS_ROOT, VALUE, "mnt_namespace.root", NULL)                     \
 	X(MOUNT_CHILD, VALUE, "mount.mnt_child.next", NULL)                   \
 	X(MOUNT_CHILDREN, VALUE, "mount.mnt_mounts.next", NULL)               \

@@ -69,7 +69,7 @@ static void read_namespaces(struct reader *reader, uint64_t task, struct kernel_
 	if (!out->nsproxy)
 		return; /* exiting */
 	out->mnt_ns = reader_get(reader, out->nsproxy, FIELD_NSPROXY_MNT);
-	out->mnt_ns_inum = reader_get_if(reader, out->mnt_ns, FIELD_MNT_NS_INUM);
+	out->mnt_ns_sequence = reader_get_if(reader, out->mnt_ns, FIELD_MNT_NS_SEQUENCE);
 	uts = reader_get(reader, out->nsproxy, FIELD_NSPROXY_UTS);
 	out->uts_ns_inum = reader_get(reader, uts, FIELD_UTS_NS_INUM);
 	reader_text(reader, uts, FIELD_UTS_HOSTNAME, out->hostname, sizeof(out->hostname));

@@ -16,7 +16,7 @@ struct container *container_unref(struct container *container)
 	return NULL;
 }
 
-struct container *containers_find(const struct containers *containers, uint32_t mnt_ns)
+struct container *containers_find(const struct containers *containers, uint64_t mnt_ns)
 {
 	for (struct container *c = containers->first; c; c = c->next) {
 		if (c->mnt_ns == mnt_ns)
@@ -25,7 +25,7 @@ struct container *containers_find(const struct containers *containers, uint32_t 
 	return NULL;
 }
 
-struct container *containers_add(struct containers *containers, uint32_t mnt_ns)
+struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
 {
 	struct container *container = calloc(1, sizeof(*container));
 

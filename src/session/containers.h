@@ -18,12 +18,14 @@ struct container {
 	struct container_name name;
 	char cgroup_path[512];
 	char hostname[72]; /* "" until it is decided */
-	uint32_t mnt_ns, uts_ns; /* inode numbers */
+	uint64_t mnt_ns; /* sequence number: never given again */
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
 	bool before_start; /* its files were entered before its first process ran */
 	bool resolved; /* its view has been entered for the policy in force */
+	bool wanted; /* its view has to be asked for again, by another of its processes */
+	unsigned int n_failed; /* times in a row that did not work */
 	bool lost; /* its view could not be resolved; `outguard status` says so */
 	unsigned int n_entries;
 	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
@@ -36,10 +38,10 @@ struct containers {
 };
 
 /* The container with this mount name space, or NULL. Borrowed. */
-struct container *containers_find(const struct containers *containers, uint32_t mnt_ns);
+struct container *containers_find(const struct containers *containers, uint64_t mnt_ns);
 
 /* Enters a new one, with the list's reference. Borrowed. NULL when out of memory. */
-struct container *containers_add(struct containers *containers, uint32_t mnt_ns);
+struct container *containers_add(struct containers *containers, uint64_t mnt_ns);
 
 /* Takes it off the list. Watches may still refer to it. */
 void containers_remove(struct containers *containers, struct container *container);

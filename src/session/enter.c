@@ -14,6 +14,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#define MAX_FAILED 5 /* tries to resolve a container again */
+
 /* What one view is entered with. */
 struct entering {
 	struct session *session;
@@ -25,24 +27,19 @@ struct entering {
 		*base; /* the pattern that is looked at for what is mounted below its base */
 };
 
-struct container *enter_container(struct session *session, uint32_t mnt_ns, uint32_t pid_ns,
+struct container *enter_container(struct session *session, uint64_t mnt_ns, uint32_t pid_ns,
 				  const char *cgroup_path)
 {
 	struct container *container = containers_find(&session->containers, mnt_ns);
 	struct container_name name = { 0 };
 
-	/* Numbers of name spaces are given again at once: another cgroup, another container. */
-	if (container && !strcmp(container->cgroup_path, cgroup_path))
+	if (container || !mnt_ns || mnt_ns == session->guest_mnt_ns)
 		return container;
-	if (container)
-		sweep_remove(session, container);
-	if (!mnt_ns || mnt_ns == session->guest_mnt_ns)
-		return NULL;
 	if (!container_from_cgroup(&name, cgroup_path)) {
 		/* No engine's mark. A pid name space of its own tells a container from a confined service. */
 		if (pid_ns == session->guest_pid_ns)
 			return NULL;
-		snprintf(name.id, sizeof(name.id), "mnt-%u", mnt_ns);
+		snprintf(name.id, sizeof(name.id), "mnt-%llu", (unsigned long long)mnt_ns);
 	}
 	container = containers_add(&session->containers, mnt_ns);
 	if (!container)
@@ -69,7 +66,7 @@ bool enter_hostname_known(struct session *session, struct container *container)
 
 	if (!container->hostname[0] && container->task &&
 	    kernel_task_read(session->kernel, container->task, &task) == 0 &&
-	    task.mnt_ns_inum == container->mnt_ns)
+	    task.mnt_ns_sequence == container->mnt_ns)
 		enter_hostname(session, container, task.uts_ns_inum, task.hostname);
 	return container->hostname[0] != '\0';
 }
@@ -219,6 +216,7 @@ static void enter_all(struct entering *entering)
 	if (watches_align(session->watches, &session->trouble) < 0)
 		tell_gap(entering);
 	container->resolved = true;
+	container->n_failed = 0;
 	container->took_us = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
 	log_debug("%s: container %s (%s): %u entries made %s, %llu us", session->name,
 		  container->name.id, container->name.engine, container->n_entries,
@@ -237,31 +235,58 @@ static bool is_root_of(const struct session *session, const struct container *co
 
 	return root_dentry != session->guest_root &&
 	       kernel_task_read(session->kernel, container->task, &task) == 0 &&
-	       task.mnt_ns_inum == container->mnt_ns && task.root_dentry == root_dentry;
+	       task.mnt_ns_sequence == container->mnt_ns && task.root_dentry == root_dentry;
+}
+
+/*
+ * Who enters a new root, and in which cgroup, is read from the guest's kernel, not from the record: the mailbox is
+ * guest root's to forge. The task stands still meanwhile, waiting for us.
+ */
+static struct container *container_of_pivot(struct session *session, uint64_t address)
+{
+	struct container *container;
+	struct kernel_task task;
+	char cgroup_path[512];
+
+	if (kernel_task_read(session->kernel, address, &task) < 0 ||
+	    kernel_cgroup_path(session->kernel, address, cgroup_path, sizeof(cgroup_path)) < 0)
+		return NULL;
+	container = enter_container(session, task.mnt_ns_sequence, task.pid_ns_inum, cgroup_path);
+	if (container && !container->root_dentry) {
+		container->before_start = true;
+		container->task = address;
+		container->pid = task.tgid;
+	}
+	return container;
 }
 
 /* Whose view it is, or NULL when it is nobody's that we know. */
 static struct container *container_of_view(struct session *session,
 					   const struct guard_view_record *record)
 {
-	struct container *container;
-	char cgroup_path[512];
 	struct errand errand;
 
-	if (record->errand) {
-		if (!errands_find(&session->errands, record->errand, &errand))
-			return NULL;
-		return containers_find(&session->containers, errand.mnt_ns);
+	if (!record->errand)
+		return container_of_pivot(session, record->task);
+	if (!errands_find(&session->errands, record->errand, &errand))
+		return NULL;
+	return containers_find(&session->containers, errand.mnt_ns);
+}
+
+/*
+ * An errand for a container went wrong: the process is gone, or has another root than its container. What was never
+ * entered is forgotten, for the next sweep to find; what was is asked for again, by a process with the right root.
+ */
+static void errand_failed(struct session *session, struct container *container)
+{
+	session->swept = false;
+	session->next_sweep_ns = 0;
+	if (!container->root_dentry) {
+		sweep_remove(session, container);
+		return;
 	}
-	ring_text(&session->ring, record->cgroup_path, cgroup_path, sizeof(cgroup_path));
-	container = enter_container(session, record->process.mnt_ns, record->process.pid_ns,
-				    cgroup_path);
-	if (container) {
-		container->before_start = true;
-		container->task = record->task;
-		container->pid = record->process.pid;
-	}
-	return container;
+	container->lost = true;
+	container->wanted = ++container->n_failed < MAX_FAILED;
 }
 
 static void enter_resolved(struct session *session, const struct guard_view_record *record,
@@ -300,11 +325,8 @@ void enter_view(struct session *session)
 	}
 	if (record->errand &&
 	    (record->error || !is_root_of(session, container, record->root_dentry))) {
-		/* Gone meanwhile; or else the next sweep finds it again, by another process. */
 		errands_done(&session->errands, record->errand);
-		sweep_remove(session, container);
-		session->swept = false;
-		session->next_sweep_ns = 0;
+		errand_failed(session, container);
 		return;
 	}
 	if (record->names_sequence != session->names_sequence) {

@@ -11,7 +11,7 @@ void enter_view(struct session *session);
  * The container that a process with these name spaces and cgroup path lives in; entered when it is new. NULL when
  * it lives in none.
  */
-struct container *enter_container(struct session *session, uint32_t mnt_ns, uint32_t pid_ns,
+struct container *enter_container(struct session *session, uint64_t mnt_ns, uint32_t pid_ns,
 				  const char *cgroup_path);
 
 /*

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int errands_add(struct errands *errands, uint32_t pid, uint32_t mnt_ns)
+int errands_add(struct errands *errands, uint32_t pid, uint64_t mnt_ns)
 {
 	if (errands->n == errands->room) {
 		size_t room = errands->room * 2 + 16;

@@ -223,19 +223,11 @@ static void answer(struct session *session, const struct guard_file_record *reco
 			asked[n++] = watch->container;
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct guard_process *process = &record->process;
-		const char *hostname = asked[i]->hostname;
-		bool decided;
+		bool decided = enter_hostname_known(session, asked[i]);
 
-		if (asked[i]->mnt_ns == process->mnt_ns) {
-			char name[sizeof(process->hostname) + 1];
-
-			snprintf(name, sizeof(name), "%.64s", process->hostname);
-			enter_hostname(session, asked[i], process->uts_ns, name);
-		}
-		decided = enter_hostname_known(session, asked[i]);
+		/* Not decided: as if it kept the guest's name, for this once. */
 		watches_settle(session->watches, asked[i],
-			       decided ? hostname : session->guest_hostname, decided);
+			       decided ? asked[i]->hostname : session->guest_hostname, decided);
 	}
 }
 

@@ -337,6 +337,7 @@ bool session_poll(struct session *session)
 	any |= drain(session, RECORDS_PER_POLL);
 	tell_losses(session);
 	run_errands(session);
+	sweep_hostnames(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->old_policy && !watches_is_building(session->watches) &&
 	    session->ring.next >= session->old_until)
 		forget_old_policy(session);

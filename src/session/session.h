@@ -75,7 +75,8 @@ struct session {
 	uint64_t old_until; /* ring position from which nothing names the old one */
 
 	char guest_hostname[72];
-	uint32_t guest_mnt_ns, guest_pid_ns, guest_uts_ns;
+	uint64_t guest_mnt_ns;
+	uint32_t guest_pid_ns, guest_uts_ns;
 	uint64_t guest_root; /* dentry of the first process's root directory */
 	uint64_t n_events, n_denied, n_unattributed, n_resets, n_lost_told;
 	uint64_t next_sweep_ns, attached_ns;

@@ -9,6 +9,8 @@
 
 #define SWEEP_NS 5000000000ULL
 #define SWEEP_AGAIN_NS 20000000ULL
+#define HOSTNAME_NS \
+	30000000000ULL /* a container that has kept the guest's name so long may keep it */
 #define MISSED_SWEEPS 2 /* a runtime may be between two processes */
 
 static int find_first(const struct kernel_task *task, void *data)
@@ -18,7 +20,7 @@ static int find_first(const struct kernel_task *task, void *data)
 	if (task->tgid != 1)
 		return 0;
 	session->guest_root = task->root_dentry;
-	session->guest_mnt_ns = task->mnt_ns_inum;
+	session->guest_mnt_ns = task->mnt_ns_sequence;
 	session->guest_pid_ns = task->pid_ns_inum;
 	session->guest_uts_ns = task->uts_ns_inum;
 	snprintf(session->guest_hostname, sizeof(session->guest_hostname), "%s", task->hostname);
@@ -47,11 +49,11 @@ static int look_at(const struct kernel_task *task, void *data)
 	 * A runtime that is making a container has its name spaces before it has its root: as long as its root
 	 * is the guest's, its paths are the guest's own.
 	 */
-	if (task->kernel_thread || !task->mnt_ns_inum ||
-	    task->mnt_ns_inum == session->guest_mnt_ns || !task->root_dentry ||
+	if (task->kernel_thread || !task->mnt_ns_sequence ||
+	    task->mnt_ns_sequence == session->guest_mnt_ns || !task->root_dentry ||
 	    task->root_dentry == session->guest_root)
 		return 0;
-	container = containers_find(&session->containers, task->mnt_ns_inum);
+	container = containers_find(&session->containers, task->mnt_ns_sequence);
 	if (container) {
 		container->missed_sweeps = 0;
 		container->task = task->address;
@@ -62,13 +64,13 @@ static int look_at(const struct kernel_task *task, void *data)
 	if (kernel_cgroup_path(session->kernel, task->address, cgroup_path, sizeof(cgroup_path)) <
 	    0)
 		return 0;
-	container = enter_container(session, task->mnt_ns_inum, task->pid_ns_inum, cgroup_path);
+	container = enter_container(session, task->mnt_ns_sequence, task->pid_ns_inum, cgroup_path);
 	if (!container)
 		return 0;
 	container->task = task->address;
 	container->pid = task->tgid;
 	enter_hostname(session, container, task->uts_ns_inum, task->hostname);
-	errands_add(&session->errands, task->tgid, task->mnt_ns_inum);
+	errands_add(&session->errands, task->tgid, task->mnt_ns_sequence);
 	return 0;
 }
 
@@ -94,6 +96,16 @@ void sweep_super(struct session *session, uint64_t super)
 		next = c->next;
 		if (c->root_super == super)
 			sweep_remove(session, c);
+	}
+}
+
+void sweep_hostnames(struct session *session, uint64_t now)
+{
+	for (struct container *c = session->containers.first; c; c = c->next) {
+		if (c->hostname[0] || now - c->found_ns > HOSTNAME_NS)
+			continue;
+		if (enter_hostname_known(session, c))
+			watches_settle(session->watches, c, c->hostname, true);
 	}
 }
 

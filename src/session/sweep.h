@@ -13,6 +13,12 @@ int sweep_guest(struct session *session, struct error *err);
  */
 void sweep_containers(struct session *session, uint64_t now_ns);
 
+/*
+ * Learns the host names of containers that have just started, as soon as their runtimes set them: before the container
+ * can change its name, and so that the guard need not ask.
+ */
+void sweep_hostnames(struct session *session, uint64_t now_ns);
+
 /* Asks for the views of all known containers again, for another policy. */
 void sweep_resolve_all(struct session *session);
 

@@ -29,7 +29,7 @@ static void read_texts(const struct ring *ring, enum guard_record_type type)
 		assert(strnlen(text, 16) < 16);
 		break;
 	case GUARD_RECORD_VIEW:
-		ring_text(ring, ring->copy.view.cgroup_path, text, sizeof(text));
+		ring_text(ring, ring->copy.file.cgroup_path, text, sizeof(text));
 		assert(strnlen(text, sizeof(text)) < sizeof(text));
 		break;
 	case GUARD_RECORD_SUPER_GONE:

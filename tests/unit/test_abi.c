@@ -20,7 +20,7 @@ static void test_layout(void **state)
 	static const struct {
 		size_t is, was;
 	} rows[] = {
-		{ GUARD_ABI_VERSION, 2 },
+		{ GUARD_ABI_VERSION, 3 },
 		{ offsetof(struct guard_vault, n_slots), 16 },
 		{ offsetof(struct guard_vault, host_away), 40 },
 		{ offsetof(struct guard_vault, table), 64 },
@@ -42,9 +42,8 @@ static void test_layout(void **state)
 		{ offsetof(struct guard_file_record, depth), 40 },
 		{ offsetof(struct guard_file_record, file), 48 },
 		{ offsetof(struct guard_file_record, process), 120 },
-		{ offsetof(struct guard_file_record, path), 384 },
-		{ offsetof(struct guard_view_record, process), 72 },
-		{ offsetof(struct guard_view_record, resolved), 344 },
+		{ offsetof(struct guard_file_record, path), 392 },
+		{ offsetof(struct guard_view_record, resolved), 72 },
 	};
 
 	(void)state;

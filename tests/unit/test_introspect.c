@@ -78,7 +78,7 @@ struct f_uts_ns {
 };
 struct f_mnt_ns {
 	ptr root;
-	struct f_ns ns;
+	uint64_t seq;
 };
 struct f_fs {
 	uint32_t users;
@@ -168,7 +168,7 @@ static const struct {
 	FIELD("kernfs_node.name", struct f_kernfs, name),
 	FIELD("kernfs_node.parent", struct f_kernfs, parent),
 	FIELD("kernfs_node.__parent", struct f_kernfs, parent),
-	FIELD("mnt_namespace.ns.inum", struct f_mnt_ns, ns.inum),
+	FIELD("mnt_namespace.seq", struct f_mnt_ns, seq),
 	FIELD("mnt_namespace.root", struct f_mnt_ns, root),
 	FIELD("mount.mnt_child.next", struct f_mount, mnt_child.next),
 	FIELD("mount.mnt_mounts.next", struct f_mount, mnt_mounts.next),
@@ -388,7 +388,7 @@ static struct world make_world(uint32_t inum, uint32_t level, const char *hostna
 	struct world world = { .level = level, .mnt_ns = MAKE(mnt_ns), .pid_ns = MAKE(pid_ns) };
 	ptr uts = MAKE(uts_ns);
 
-	*AT(mnt_ns, world.mnt_ns) = (struct f_mnt_ns){ .root = top_mount, .ns.inum = inum };
+	*AT(mnt_ns, world.mnt_ns) = (struct f_mnt_ns){ .root = top_mount, .seq = inum };
 	AT(pid_ns, world.pid_ns)->ns.inum = inum + 1;
 	AT(uts_ns, uts)->ns.inum = inum + 2;
 	snprintf(AT(uts_ns, uts)->nodename, 65, "%s", hostname);
@@ -571,7 +571,7 @@ static void test_task(void **state)
 	assert_int_equal(t.cred.fsgid, 215);
 	assert_int_equal(t.nsproxy, g.inner.nsproxy);
 	assert_int_equal(t.mnt_ns, g.inner.mnt_ns);
-	assert_int_equal(t.mnt_ns_inum, 200);
+	assert_int_equal(t.mnt_ns_sequence, 200);
 	assert_int_equal(t.pid_ns_inum, 201);
 	assert_int_equal(t.uts_ns_inum, 202);
 	assert_string_equal(t.hostname, "web");
@@ -617,7 +617,7 @@ static void test_task_exiting(void **state)
 	assert_int_equal(t.inner_pid, 0);
 	assert_int_equal(t.nsproxy, 0);
 	assert_int_equal(t.mnt_ns, 0);
-	assert_int_equal(t.mnt_ns_inum + t.pid_ns_inum + t.uts_ns_inum, 0);
+	assert_int_equal(t.mnt_ns_sequence + t.pid_ns_inum + t.uts_ns_inum, 0);
 	assert_string_equal(t.hostname, "");
 	assert_int_equal(t.root_dentry, 0);
 	assert_int_equal(t.root_mount, 0);

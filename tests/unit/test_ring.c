@@ -439,7 +439,7 @@ static void test_any_bytes(void **state)
 		if (!ring_next(&ring, round))
 			continue;
 		ring_text(&ring, ring.copy.file.path, text, sizeof(text));
-		ring_text(&ring, ring.copy.view.cgroup_path, text, sizeof(text));
+		ring_text(&ring, ring.copy.file.cgroup_path, text, sizeof(text));
 		assert_true(memchr(text, '\0', sizeof(text)) != NULL);
 		ring_done(&ring);
 	}
