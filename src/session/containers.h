@@ -24,7 +24,8 @@ struct container {
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
 	bool before_start; /* its files were entered before its first process ran */
 	bool resolved; /* its view has been entered for the policy in force */
-	bool wanted; /* its view has to be asked for again, by another of its processes */
+	uint64_t oldest_ns; /* in a sweep: start of the oldest process seen that has its root */
+	bool wanted; /* its view has to be asked for, by that process */
 	unsigned int n_failed; /* times in a row that did not work */
 	bool lost; /* its view could not be resolved; `outguard status` says so */
 	unsigned int n_entries;

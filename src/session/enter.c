@@ -226,16 +226,16 @@ static void enter_all(struct entering *entering)
 
 /*
  * An errand names a process by its number, which may meanwhile be another's, or not yet have its own root. The root
- * that was resolved has to be the one that the container's process has now.
+ * that was resolved has to be the one that the process has.
  */
-static bool is_root_of(const struct session *session, const struct container *container,
+static bool is_root_of(const struct session *session, const struct errand *errand,
 		       uint64_t root_dentry)
 {
 	struct kernel_task task;
 
 	return root_dentry != session->guest_root &&
-	       kernel_task_read(session->kernel, container->task, &task) == 0 &&
-	       task.mnt_ns_sequence == container->mnt_ns && task.root_dentry == root_dentry;
+	       kernel_task_read(session->kernel, errand->task, &task) == 0 &&
+	       task.mnt_ns_sequence == errand->mnt_ns && task.root_dentry == root_dentry;
 }
 
 /*
@@ -260,33 +260,26 @@ static struct container *container_of_pivot(struct session *session, uint64_t ad
 	return container;
 }
 
-/* Whose view it is, or NULL when it is nobody's that we know. */
-static struct container *container_of_view(struct session *session,
-					   const struct guard_view_record *record)
-{
-	struct errand errand;
-
-	if (!record->errand)
-		return container_of_pivot(session, record->task);
-	if (!errands_find(&session->errands, record->errand, &errand))
-		return NULL;
-	return containers_find(&session->containers, errand.mnt_ns);
-}
-
 /*
  * An errand for a container went wrong: the process is gone, or has another root than its container. What was never
- * entered is forgotten, for the next sweep to find; what was is asked for again, by a process with the right root.
+ * entered is forgotten, for the next sweep to find; what was is asked for again, by a process with the right root. At
+ * once, but not for ever: then at every sweep, and status says that it is lost meanwhile.
  */
-static void errand_failed(struct session *session, struct container *container)
+static void errand_failed(struct session *session, struct container *container,
+			  const struct errand *errand)
 {
-	session->swept = false;
-	session->next_sweep_ns = 0;
+	log_debug("%s: container %s: process %u did not show its root", session->name,
+		  container->name.id, errand->pid);
 	if (!container->root_dentry) {
 		sweep_remove(session, container);
+		session->swept = false;
+		session->next_sweep_ns = 0;
 		return;
 	}
 	container->lost = true;
-	container->wanted = ++container->n_failed < MAX_FAILED;
+	container->wanted = true;
+	if (++container->n_failed < MAX_FAILED)
+		sweep_ask_again(session, container);
 }
 
 static void enter_resolved(struct session *session, const struct guard_view_record *record,
@@ -314,28 +307,47 @@ static void enter_resolved(struct session *session, const struct guard_view_reco
 		errands_done(&session->errands, record->errand);
 }
 
+/* The policy changed while it was resolved: once more, with the new names. */
+static bool is_outdated(struct session *session, const struct guard_view_record *record,
+			struct container *container)
+{
+	if (record->names_sequence == session->names_sequence)
+		return false;
+	if (record->last) {
+		errands_done(&session->errands, record->errand);
+		sweep_ask_again(session, container);
+	}
+	return true;
+}
+
+static void enter_errand(struct session *session, const struct guard_view_record *record)
+{
+	struct container *container;
+	struct errand errand;
+
+	if (!errands_find(&session->errands, record->errand, &errand))
+		return;
+	container = containers_find(&session->containers, errand.mnt_ns);
+	if (!container) {
+		errands_done(&session->errands, record->errand);
+	} else if (record->error || !is_root_of(session, &errand, record->root_dentry)) {
+		errands_done(&session->errands, record->errand);
+		errand_failed(session, container, &errand);
+	} else if (!is_outdated(session, record, container)) {
+		enter_resolved(session, record, container);
+	}
+}
+
 void enter_view(struct session *session)
 {
 	const struct guard_view_record *record = &session->ring.copy.view;
-	struct container *container = container_of_view(session, record);
+	struct container *container;
 
-	if (!container) {
-		errands_done(&session->errands, record->errand);
+	if (record->errand) {
+		enter_errand(session, record);
 		return;
 	}
-	if (record->errand &&
-	    (record->error || !is_root_of(session, container, record->root_dentry))) {
-		errands_done(&session->errands, record->errand);
-		errand_failed(session, container);
-		return;
-	}
-	if (record->names_sequence != session->names_sequence) {
-		/* The policy changed while it was resolved: once more, with the new names. */
-		if (record->last) {
-			errands_done(&session->errands, record->errand);
-			errands_add(&session->errands, container->pid, container->mnt_ns);
-		}
-		return;
-	}
-	enter_resolved(session, record, container);
+	container = container_of_pivot(session, record->task);
+	if (container && !is_outdated(session, record, container))
+		enter_resolved(session, record, container);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int errands_add(struct errands *errands, uint32_t pid, uint64_t mnt_ns)
+int errands_add(struct errands *errands, uint32_t pid, uint64_t task, uint64_t mnt_ns)
 {
 	if (errands->n == errands->room) {
 		size_t room = errands->room * 2 + 16;
@@ -20,6 +20,7 @@ int errands_add(struct errands *errands, uint32_t pid, uint64_t mnt_ns)
 	errands->list[errands->n++] = (struct errand){
 		.id = ++errands->last_id,
 		.pid = pid,
+		.task = task,
 		.mnt_ns = mnt_ns,
 	};
 	return 0;

@@ -15,6 +15,7 @@
 struct errand {
 	uint64_t id;
 	uint32_t pid; /* a process of the container, in the guest */
+	uint64_t task; /* its address */
 	uint64_t mnt_ns; /* the container */
 	bool sent;
 };
@@ -29,7 +30,7 @@ struct errands {
 /* A batch that is not answered by then is given up: the guard is stuck, or the guest stands still. */
 #define ERRANDS_PATIENCE_NS 15000000000ULL
 
-int errands_add(struct errands *errands, uint32_t pid, uint64_t mnt_ns);
+int errands_add(struct errands *errands, uint32_t pid, uint64_t task, uint64_t mnt_ns);
 
 /* Sends a batch if none is out. */
 void errands_send(struct errands *errands, struct guard_vault *vault, uint64_t now_ns);

@@ -224,8 +224,6 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 		session->names_sequence = plan_publish(plan, vault_of(session));
 		views_clear(&session->views);
 		sweep_resolve_all(session);
-		session->swept = false;
-		session->next_sweep_ns = 0;
 	}
 	return 0;
 }

@@ -54,23 +54,26 @@ static int look_at(const struct kernel_task *task, void *data)
 	    task->root_dentry == session->guest_root)
 		return 0;
 	container = containers_find(&session->containers, task->mnt_ns_sequence);
-	if (container) {
-		container->missed_sweeps = 0;
+	if (!container) {
+		if (kernel_cgroup_path(session->kernel, task->address, cgroup_path,
+				       sizeof(cgroup_path)) < 0)
+			return 0;
+		container = enter_container(session, task->mnt_ns_sequence, task->pid_ns_inum,
+					    cgroup_path);
+		if (!container)
+			return 0;
+		container->wanted = true;
+		container->oldest_ns = UINT64_MAX;
+	}
+	container->missed_sweeps = 0;
+	/* The oldest stays longest. One that has left the root by chroot cannot speak for the container. */
+	if ((!container->root_dentry || container->root_dentry == task->root_dentry) &&
+	    task->start_ns < container->oldest_ns) {
+		container->oldest_ns = task->start_ns;
 		container->task = task->address;
 		container->pid = task->tgid;
-		enter_hostname(session, container, task->uts_ns_inum, task->hostname);
-		return 0;
 	}
-	if (kernel_cgroup_path(session->kernel, task->address, cgroup_path, sizeof(cgroup_path)) <
-	    0)
-		return 0;
-	container = enter_container(session, task->mnt_ns_sequence, task->pid_ns_inum, cgroup_path);
-	if (!container)
-		return 0;
-	container->task = task->address;
-	container->pid = task->tgid;
 	enter_hostname(session, container, task->uts_ns_inum, task->hostname);
-	errands_add(&session->errands, task->tgid, task->mnt_ns_sequence);
 	return 0;
 }
 
@@ -113,8 +116,10 @@ void sweep_containers(struct session *session, uint64_t now)
 {
 	struct container *next;
 
-	for (struct container *c = session->containers.first; c; c = c->next)
+	for (struct container *c = session->containers.first; c; c = c->next) {
 		c->missed_sweeps++;
+		c->oldest_ns = UINT64_MAX;
+	}
 	kernel_tasks_each(session->kernel, false, find_first, session);
 	/* The list may move under us. Then what was found is right, but may not be all: once more, soon. */
 	session->swept = kernel_tasks_each(session->kernel, false, look_at, session) >= 0;
@@ -123,16 +128,29 @@ void sweep_containers(struct session *session, uint64_t now)
 		return;
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
+		if (c->wanted && c->oldest_ns != UINT64_MAX &&
+		    errands_add(&session->errands, c->pid, c->task, c->mnt_ns) == 0)
+			c->wanted = false;
 		if (c->missed_sweeps > MISSED_SWEEPS)
 			sweep_remove(session, c);
 	}
 }
 
+void sweep_ask_again(struct session *session, struct container *container)
+{
+	container->wanted = true;
+	session->swept = false;
+	session->next_sweep_ns = 0;
+}
+
 void sweep_resolve_all(struct session *session)
 {
 	errands_clear(&session->errands);
+	session->swept = false;
+	session->next_sweep_ns = 0;
 	for (struct container *c = session->containers.first; c; c = c->next) {
 		c->resolved = false;
-		errands_add(&session->errands, c->pid, c->mnt_ns);
+		c->n_failed = 0;
+		c->wanted = true;
 	}
 }

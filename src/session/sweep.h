@@ -19,6 +19,9 @@ void sweep_containers(struct session *session, uint64_t now_ns);
  */
 void sweep_hostnames(struct session *session, uint64_t now_ns);
 
+/* Asks for a container's view, by the next sweep, which comes at once. */
+void sweep_ask_again(struct session *session, struct container *container);
+
 /* Asks for the views of all known containers again, for another policy. */
 void sweep_resolve_all(struct session *session);
 

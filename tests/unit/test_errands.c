@@ -14,7 +14,7 @@
 static void add(struct errands *errands, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(errands_add(errands, 100 + i, 1000 + i), 0);
+		assert_int_equal(errands_add(errands, 100 + i, 0, 1000 + i), 0);
 }
 
 /* What the guard would do: answer every root of the batch. */
@@ -131,7 +131,7 @@ static void test_largest_pid(void **state)
 	struct guard_vault vault = { 0 };
 
 	(void)state;
-	assert_int_equal(errands_add(&errands, UINT32_MAX, 1), 0);
+	assert_int_equal(errands_add(&errands, UINT32_MAX, 0, 1), 0);
 	errands_send(&errands, &vault, 1);
 	assert_string_equal(vault.roots[0].path, "/proc/4294967295/root");
 	errands_clear(&errands);

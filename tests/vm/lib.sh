@@ -35,6 +35,7 @@ check() {
         echo "not ok $n_checks - $what"
         printf '# %s\n' "\$ $*" "status $?, $((SECONDS - started)) s into the test"
         sed 's/^/#   /' <<<"$output" | tail -n 30
+        if declare -F diagnose >/dev/null; then diagnose 2>&1 | sed 's/^/# > /'; fi
     fi
 }
 
