@@ -18,10 +18,12 @@
  */
 struct table;
 
-/* Pattern below a base directory, as guard_pattern; @text is relative to it. */
-struct table_pattern {
-	const char *text; /* copied */
-	uint32_t deny, report;
+/* One clause of an entry, as guard_clause. Everything is copied. */
+struct table_clause {
+	const char *text; /* of a base: the pattern, relative to it; of a file: NULL */
+	uint32_t deny, report, kill;
+	const struct guard_exception *exceptions;
+	uint32_t n_exceptions;
 };
 
 /*
@@ -35,14 +37,13 @@ int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, str
 struct table *table_free(struct table *table);
 
 /*
- * Enters or replaces an entry (key, ino). -ENOSPC when the vault has no room for another: then nothing has
- * changed.
+ * Enters or replaces an entry (key, ino) with all its clauses (@n may be 0). @entry->clauses is ignored. -ENOSPC when the vault
+ * has no room for it, -E2BIG when it has more clauses or exceptions than the guard looks at: then nothing has changed. When it
+ * is there already, exactly so, nothing is written. Entries with the same list of clauses share one copy of it in the vault,
+ * and clauses share texts: 500 containers with one policy take the room of one.
  */
-int table_set(struct table *table, const struct guard_entry *entry, struct error *err);
-
-/* Enters or replaces a base directory and all the patterns that hang from it. */
-int table_set_base(struct table *table, uint64_t super, uint64_t ino, uint32_t generation,
-		   const struct table_pattern *patterns, size_t n, struct error *err);
+int table_set(struct table *table, const struct guard_entry *entry, const struct table_clause *clauses, size_t n,
+	      struct error *err);
 
 /* Retires an entry. Returns whether there was one. */
 bool table_remove(struct table *table, uint64_t key, uint64_t ino);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 3
+#define GUARD_ABI_VERSION 4
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
@@ -23,40 +23,89 @@
 enum guard_operation { /* bits; the same as in policies */
 	GUARD_OP_READ = 1 << 0,
 	GUARD_OP_WRITE = 1 << 1,
+	GUARD_OP_CREATE = 1 << 2,
+	GUARD_OP_DELETE = 1 << 3,
+	GUARD_OP_RENAME = 1 << 4,
+	GUARD_OP_LINK = 1 << 5,
+	GUARD_OP_SYMLINK = 1 << 6,
+	GUARD_OP_TRUNCATE = 1 << 7,
+	GUARD_OP_CHMOD = 1 << 8,
+	GUARD_OP_CHOWN = 1 << 9,
+	GUARD_OP_UTIMES = 1 << 10,
+	GUARD_OP_XATTR = 1 << 11,
+	GUARD_OP_ATTR_FLAGS = 1 << 12,
+	GUARD_OP_MMAP_WRITE = 1 << 13,
+	GUARD_OP_EXEC = 1 << 14,
+	GUARD_OP_MOUNT = 1 << 15,
+	GUARD_OP_COPY_UP = 1 << 16,
+	GUARD_OP_MOUNT_ABOVE = 1 << 17, /* of a directory above: a mount that hides what is below; told as MOUNT */
 };
-#define GUARD_OP_ASK (1u << 31) /* in guard_entry.report: let the host look first */
+#define GUARD_N_OPERATIONS 17 /* that policies know */
+
+/* In guard_entry.report, guard_clause.report: */
+#define GUARD_OP_FOLLOW (1u << 29) /* tell the host when the file's name goes, or its overlay inode may change */
+#define GUARD_OP_LAZY (1u << 30) /* nothing is entered yet: resolve the view first */
+#define GUARD_OP_ASK (1u << 31) /* let the host look first */
 
 /*
- * The file metadata cache: open addressing, linear probing. A key is a super block's address with a kind in
- * its low bits; the address is unique among live super blocks, and the entries die with it.
+ * The file metadata cache: open addressing, linear probing. A key is an address or a number with a kind in its low
+ * bits. A super block's address is unique among live ones, and the entries die with it.
  */
 enum guard_key {
-	GUARD_KEY_FILE = 0, /* ino: a watched file */
-	GUARD_KEY_BASE = 1, /* ino: a directory that patterns hang from */
-	GUARD_KEY_SUPER = 2, /* ino 0: this super block has entries */
+	GUARD_KEY_FILE = 0, /* super block, ino: a watched file or directory */
+	GUARD_KEY_BASE = 1, /* super block, ino: a directory that patterns hang from */
+	GUARD_KEY_SUPER = 2, /* super block, ino 0: it has entries */
+	GUARD_KEY_CREDS = 3, /* struct cred, ino 0: an overlay's own; what it does below has been judged above */
+	GUARD_KEY_SPACE = 4, /* GUARD_SPACE_KEY(sequence number), ino 0: mount name space of a known container */
 };
 #define GUARD_KEY_EMPTY 0ULL
 #define GUARD_KEY_RETIRED (~0ULL)
+#define GUARD_SPACE_KEY(sequence) ((uint64_t)(sequence) << 6 | GUARD_KEY_SPACE)
 #define GUARD_PROBE_LIMIT 128 /* the host keeps every entry this near to its place */
 
 struct guard_entry {
 	uint64_t key;
 	uint64_t ino;
 	uint32_t generation;
-	uint32_t patterns; /* BASE: offset of its patterns / 8; else 0 */
-	uint32_t deny; /* operations; BASE: number of patterns; SUPER: levels to walk up, 0 for no base */
+	uint32_t clauses; /* FILE, BASE: offset of guard_clauses / 8; 0: none */
+	uint32_t deny; /* FILE: operations; SUPER: levels to walk up, 0 for no base */
 	uint32_t report; /* operations */
 };
 
 #define GUARD_MAX_LEVELS 4096 /* deeper than any path can be walked */
-#define GUARD_MAX_PATTERNS 4096 /* on one base */
+#define GUARD_MAX_CLAUSES 4096 /* of one entry */
 /* The vault's last byte is NUL, so that no text ends behind it. */
 
-struct guard_pattern { /* what hangs from a base */
-	uint32_t text; /* offset of a glob.h pattern, relative to the base */
-	uint32_t deny;
-	uint32_t report;
-	uint32_t unused;
+/*
+ * What takes more than two masks: a pattern below a base (each that matches counts), and what has exceptions or kills.
+ * A clause counts unless one of its exceptions holds for the process.
+ */
+struct guard_clause {
+	uint32_t text; /* BASE: offset of a glob.h pattern, relative to the base; FILE: 0 */
+	uint32_t deny, report;
+	uint32_t kill; /* of deny: operations whose offender gets SIGKILL */
+	uint32_t exceptions; /* offset of the first guard_exception / 8 */
+	uint32_t n_exceptions;
+};
+
+struct guard_clauses {
+	uint32_t n, unused;
+	struct guard_clause clause[];
+};
+
+enum guard_exception_part { /* all that are set have to hold */
+	GUARD_EXCEPT_EXECUTABLE = 1 << 0,
+	GUARD_EXCEPT_UID = 1 << 1, /* the real uid, in the guest's first user name space */
+	GUARD_EXCEPT_SPACE = 1 << 2,
+};
+#define GUARD_MAX_EXCEPTIONS 4096 /* of one clause */
+
+struct guard_exception {
+	uint32_t parts;
+	uint32_t generation; /* of the executable */
+	uint64_t super, ino; /* of the executable */
+	uint32_t uid_from, uid_to;
+	uint64_t space; /* mount name space, by its sequence number */
 };
 
 /*
@@ -80,6 +129,11 @@ struct guard_pattern { /* what hangs from a base */
 
 #define GUARD_ERRAND_ROOTS 16
 
+enum guard_vault_flag {
+	GUARD_REFUSE_UNRESOLVED = 1 << 0, /* a container whose files the host did not enter in time does not start */
+	GUARD_LAZY = 1 << 1, /* resolve no names at a container's start: at the first use */
+};
+
 struct guard_vault {
 	uint64_t magic;
 	uint32_t version, size; /* of this structure */
@@ -88,7 +142,7 @@ struct guard_vault {
 	uint64_t host_wait_us; /* longest wait for the host to handle a record */
 	uint64_t host_away; /* not 0: the host is gone for good, wait for nothing */
 	uint64_t mask; /* size of the vault, a power of two, minus one: offsets are cut to it */
-	uint64_t unused[1];
+	uint64_t flags; /* enum guard_vault_flag */
 
 	uint64_t table; /* see GUARD_TABLE_; alone with what goes with it in a cache line */
 	uint64_t unused_table[7];
@@ -127,6 +181,7 @@ enum guard_record_type {
 	GUARD_RECORD_FILE = 1,
 	GUARD_RECORD_VIEW,
 	GUARD_RECORD_SUPER_GONE,
+	GUARD_RECORD_FOLLOW,
 };
 
 struct guard_record {
@@ -161,9 +216,18 @@ struct guard_process {
 	char name[16];
 	struct guard_ancestor parents[GUARD_N_PARENTS];
 	uint32_t n_parents;
-	uint32_t unused[3];
-	uint64_t cgroup; /* kernfs id */
-	char hostname[64];
+	uint32_t unused;
+};
+
+enum guard_role { /* the file's, in an operation on two names */
+	GUARD_ROLE_NONE,
+	GUARD_ROLE_SOURCE,
+	GUARD_ROLE_TARGET,
+};
+
+enum guard_path_kind {
+	GUARD_PATH_SEEN, /* as the process sees it */
+	GUARD_PATH_IN_SUPER, /* from the root of the file system: no more was known */
 };
 
 /* Texts are offsets from the start of the slot to NUL-terminated strings, or GUARD_NO_TEXT. */
@@ -172,14 +236,27 @@ struct guard_file_record {
 	uint32_t operations; /* attempted */
 	uint32_t reported; /* of these, the ones to report */
 	uint32_t denied; /* of these, the ones refused; 0: allowed */
+	uint32_t killed; /* of these, the ones the process was killed for */
 	uint32_t asked; /* not 0: the guard waits, and decides after the host has handled this */
 	uint32_t depth; /* matched by a pattern: names below the base; 0: by identity */
-	uint32_t unused_depth;
-	struct guard_identity file, base;
+	uint32_t role; /* enum guard_role */
+	uint32_t path_kind; /* enum guard_path_kind, of both paths */
+	struct guard_identity file, base; /* a file that does not exist yet has ino 0 */
+	uint64_t dentry_from, dentry_to; /* rename: addresses. An exchange comes twice, swapped */
 	uint64_t file_size;
 	uint32_t mode, uid, gid, unused;
 	struct guard_process process;
-	uint16_t path, executable, cgroup_path, unused_text;
+	uint16_t path, other_path, executable, unused_text;
+};
+
+/*
+ * A file that is watched by its identity (GUARD_OP_FOLLOW) is about to lose its name, or to be replaced at it, or, in an
+ * overlay, to be copied up, after which its inode may come back with another number. The host watches the name from now on.
+ */
+struct guard_follow_record {
+	struct guard_record record;
+	struct guard_identity file, parent; /* parent: the directory */
+	uint16_t name, unused_text[3]; /* offset of the text */
 };
 
 struct guard_resolved {
@@ -191,15 +268,24 @@ struct guard_resolved {
 
 #define GUARD_VIEW_RESOLVED 12 /* they are on the guard's stack for a moment */
 
+enum guard_view_cause {
+	GUARD_VIEW_PIVOT, /* pivot_root */
+	GUARD_VIEW_CHROOT, /* chroot, after MS_MOVE */
+	GUARD_VIEW_ERRAND, /* the host asked */
+	GUARD_VIEW_LAZY, /* first use, GUARD_OP_LAZY */
+};
+
 struct guard_view_record {
 	struct guard_record record;
-	uint64_t errand; /* id of the root, or 0 at a container's start */
+	uint64_t errand; /* id of the root; 0 but for errands */
 	uint64_t task; /* who enters the root: address of a task_struct; an errand's is a kworker */
 	uint64_t root_dentry, root_super;
 	uint32_t names_sequence;
 	uint32_t last; /* not 0: that was all of this view */
 	int32_t error; /* the root itself could not be resolved */
 	uint32_t n_resolved;
+	uint32_t cause; /* enum guard_view_cause */
+	uint32_t unused;
 	struct guard_resolved resolved[GUARD_VIEW_RESOLVED];
 };
 
@@ -209,7 +295,8 @@ struct guard_super_record {
 };
 
 _Static_assert(sizeof(struct guard_entry) == 32, "entry: two in a cache line");
-_Static_assert(sizeof(struct guard_pattern) == 16, "pattern");
+_Static_assert(sizeof(struct guard_clause) == 24, "clause");
+_Static_assert(sizeof(struct guard_exception) == 40, "exception");
 _Static_assert(__builtin_offsetof(struct guard_vault, table) == 64, "table: its own cache line");
 _Static_assert(__builtin_offsetof(struct guard_vault, consumed) == 128, "consumed: its own cache "
 									"line");
@@ -217,7 +304,7 @@ _Static_assert(sizeof(struct guard_vault) <= GUARD_VAULT_HOOKS, "the vault's hea
 _Static_assert(sizeof(struct guard_mailbox) <= GUARD_MAILBOX_SLOTS, "so is the mailbox's");
 _Static_assert(sizeof(struct guard_record) == 24, "record");
 _Static_assert(sizeof(struct guard_identity) == 24, "identity");
-_Static_assert(sizeof(struct guard_process) == 272, "process");
+_Static_assert(sizeof(struct guard_process) == 192, "process");
 _Static_assert(sizeof(struct guard_resolved) == 40, "resolved");
 _Static_assert(sizeof(struct guard_file_record) <= 512, "the rest of the slot is for texts");
 _Static_assert(sizeof(struct guard_view_record) <= GUARD_SLOT_SIZE, "a view record fits its slot");

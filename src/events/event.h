@@ -17,7 +17,9 @@
 
 struct event_file {
 	char path[EVENT_PATH_MAX]; /* as the container sees it */
-	char accessed_path[EVENT_PATH_MAX]; /* as the process that did it sees it; "" if it does not */
+	char accessed_path[EVENT_PATH_MAX]; /* as the process that did it sees it; "" if that is not known */
+	char source_path[EVENT_PATH_MAX]; /* rename, link: this took or would take the file's name; "" else */
+	char target_path[EVENT_PATH_MAX]; /* rename, link: where the file goes to, or its new name; "" else */
 	uint32_t device_major, device_minor;
 	uint64_t inode;
 	uint32_t generation;
@@ -51,6 +53,9 @@ struct event_container {
 	char engine[16];
 	char cgroup_path[512];
 	char hostname[72];
+	/* What the engine left in the guest's user space. Guest root could have written anything there: "" where not known. */
+	char name[128], image[256];
+	char pod_name[128], pod_namespace[128], pod_uid[64];
 };
 
 struct event {
@@ -64,10 +69,25 @@ struct event {
 	enum policy_action action; /* what the rule says */
 	uint32_t operation; /* one policy_operation bit */
 	bool denied; /* what came of it */
+	bool killed; /* denied, and the process was killed */
+	bool already_open; /* not an attempt: a descriptor or mapping from before the rule, which goes on working */
 	struct event_file file;
 	struct event_process process;
 	struct event_container container;
 };
+
+/* Something about the guard itself: a gap, or the end of one. */
+struct event_notice {
+	uint64_t time_ns; /* host's CLOCK_REALTIME */
+	const char *vm;
+	const char *what; /* "cache-full", "container-unguarded", "records-lost", "open-descriptor", ... */
+	enum policy_severity severity;
+	const char *message; /* a sentence */
+	const struct event_container *container; /* or NULL */
+};
+
+void event_notice_print_json(const struct event_notice *notice, FILE *out);
+void event_notice_print_text(const struct event_notice *notice, FILE *out, bool colour);
 
 /* One JSON object and a newline, as docs/EVENTS.md describes. Valid UTF-8 whatever the bytes are. */
 void event_print_json(const struct event *event, FILE *out);

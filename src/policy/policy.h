@@ -17,12 +17,30 @@
 enum policy_operation {
 	POLICY_READ = 1 << 0,
 	POLICY_WRITE = 1 << 1,
+	POLICY_CREATE = 1 << 2,
+	POLICY_DELETE = 1 << 3,
+	POLICY_RENAME = 1 << 4,
+	POLICY_LINK = 1 << 5,
+	POLICY_SYMLINK = 1 << 6,
+	POLICY_TRUNCATE = 1 << 7,
+	POLICY_CHMOD = 1 << 8,
+	POLICY_CHOWN = 1 << 9,
+	POLICY_UTIMES = 1 << 10,
+	POLICY_XATTR = 1 << 11,
+	POLICY_ATTR_FLAGS = 1 << 12,
+	POLICY_MMAP_WRITE = 1 << 13,
+	POLICY_EXEC = 1 << 14,
+	POLICY_MOUNT = 1 << 15,
+	POLICY_COPY_UP = 1 << 16,
 };
-#define POLICY_N_OPERATIONS 2
+#define POLICY_N_OPERATIONS 17
+#define POLICY_ALL ((1u << POLICY_N_OPERATIONS) - 1)
+#define POLICY_MODIFY (POLICY_ALL & ~(POLICY_READ | POLICY_EXEC | POLICY_COPY_UP))
 
 enum policy_action {
 	POLICY_AUDIT, /* let it happen and report it */
 	POLICY_DENY, /* refuse it and report it */
+	POLICY_KILL, /* refuse it, kill the process, and report it */
 };
 
 enum policy_severity {
@@ -42,6 +60,24 @@ struct policy_selector {
 	size_t n_hostnames;
 };
 
+/* Inclusive. */
+struct policy_uids {
+	uint32_t from, to;
+};
+
+/*
+ * Who a rule is not for. What is given (a list that is not empty) must all hold; of a list, one item. At least one is given.
+ * A process's executable is known by identity: the file that the path meant when the container started.
+ */
+struct policy_exception {
+	char **executables; /* absolute paths without wildcards, as the container sees them */
+	size_t n_executables;
+	struct policy_uids *uids; /* real uids, as the guest's first user name space knows them */
+	size_t n_uids;
+	bool by_container; /* is `containers` given? */
+	struct policy_selector containers; /* of the process, not of the file */
+};
+
 struct policy_rule {
 	char *name;
 	char **paths; /* absolute, normalised; exact or with '*', '?', '**' */
@@ -49,6 +85,8 @@ struct policy_rule {
 	struct policy_selector containers;
 	uint32_t operations; /* enum policy_operation bits */
 	enum policy_action action;
+	struct policy_exception *except; /* any of them is enough */
+	size_t n_except;
 	enum policy_severity severity;
 	char *message; /* or NULL */
 	unsigned int line; /* where it starts in the file, from 1 */
@@ -57,6 +95,8 @@ struct policy_rule {
 struct policy {
 	struct policy_rule *rules;
 	size_t n_rules;
+	bool refuse_unresolved; /* `unresolved: refuse`: what the host could not enter in time does not start */
+	bool lazy; /* `cache: lazy`: paths are looked up at the first use, not before the start */
 	char *source; /* name of the file it came from */
 	char digest[65]; /* SHA-256 of the file's bytes, hexadecimal */
 };
