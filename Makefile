@@ -42,7 +42,7 @@ cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version
 
 # The guard: runs in the guest kernel. See src/guard/kernel.h.
-GUARD := ring describe file view
+GUARD := ring describe match judge file inode mount view
 GUARD_CFLAGS := -std=gnu11 -O2 -Isrc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fcf-protection=branch \
 	-mfunction-return=thunk-extern -mharden-sls=all -fno-asynchronous-unwind-tables \

@@ -9,21 +9,51 @@
 #include "contract/guard_abi.h"
 #include "util/cleanup.h"
 
-#define NODE_SIZE 128 /* room for a security_hook_list */
+#define NODE_SIZE 64 /* room for a security_hook_list */
 #define MAX_LSMS 64
 
+/*
+ * In the order of arming. Some are newer than others: inode_set_acl and inode_remove_acl since Linux 72b3897e7828 (v6.2; before,
+ * ACLs pass inode_setxattr), file_ioctl_compat since f1bb47a31dff (v6.8, and stable kernels).
+ */
 static const struct {
 	const char *name; /* of the LSM hook, or of the delayed work */
 	enum hook_means means;
 	const char *function; /* the guard's */
+	bool optional; /* a kernel without it has no need of it */
 } wanted[] = {
-	{ "sb_delete", HOOK_LSM_LIST, "guard_sb_delete" },
-	{ "sb_pivotroot", HOOK_LSM_LIST, "guard_sb_pivotroot" },
-	{ "file_open", HOOK_LSM_LIST, "guard_file_open" },
-	{ "shepherd", HOOK_WORK, "guard_errand" },
+	{ "sb_delete", HOOK_LSM_LIST, "guard_sb_delete", false },
+	{ "sb_pivotroot", HOOK_LSM_LIST, "guard_sb_pivotroot", false },
+	{ "path_chroot", HOOK_LSM_LIST, "guard_path_chroot", false },
+	{ "sb_mount", HOOK_LSM_LIST, "guard_sb_mount", false },
+	{ "move_mount", HOOK_LSM_LIST, "guard_move_mount", false },
+	{ "sb_umount", HOOK_LSM_LIST, "guard_sb_umount", false },
+	{ "inode_create", HOOK_LSM_LIST, "guard_inode_create", false },
+	{ "inode_mkdir", HOOK_LSM_LIST, "guard_inode_mkdir", false },
+	{ "inode_mknod", HOOK_LSM_LIST, "guard_inode_mknod", false },
+	{ "inode_symlink", HOOK_LSM_LIST, "guard_inode_symlink", false },
+	{ "inode_link", HOOK_LSM_LIST, "guard_inode_link", false },
+	{ "inode_unlink", HOOK_LSM_LIST, "guard_inode_unlink", false },
+	{ "inode_rmdir", HOOK_LSM_LIST, "guard_inode_unlink", false },
+	{ "inode_rename", HOOK_LSM_LIST, "guard_inode_rename", false },
+	{ "inode_setattr", HOOK_LSM_LIST, "guard_inode_setattr", false },
+	{ "inode_setxattr", HOOK_LSM_LIST, "guard_inode_setxattr", false },
+	{ "inode_removexattr", HOOK_LSM_LIST, "guard_inode_setxattr", false },
+	{ "inode_set_acl", HOOK_LSM_LIST, "guard_inode_setxattr", true },
+	{ "inode_remove_acl", HOOK_LSM_LIST, "guard_inode_setxattr", true },
+	{ "inode_copy_up", HOOK_LSM_LIST, "guard_inode_copy_up", false },
+	{ "file_ioctl", HOOK_LSM_LIST, "guard_file_ioctl", false },
+	{ "file_ioctl_compat", HOOK_LSM_LIST, "guard_file_ioctl", true },
+	{ "mmap_file", HOOK_LSM_LIST, "guard_mmap_file", false },
+	{ "file_mprotect", HOOK_LSM_LIST, "guard_file_mprotect", false },
+	{ "file_receive", HOOK_LSM_LIST, "guard_file_receive", false },
+	{ "file_open", HOOK_LSM_LIST, "guard_file_open", false },
+	{ "shepherd", HOOK_WORK, "guard_errand", false },
 };
 
 _Static_assert(ARRAY_SIZE(wanted) <= HOOKS_MAX, "room for all hooks");
+_Static_assert(GUARD_VAULT_HOOKS + (ARRAY_SIZE(wanted) + 1) * NODE_SIZE <= GUARD_VAULT_RECORD,
+	       "room for their nodes");
 
 const char *hook_means_name(enum hook_means means)
 {
@@ -169,8 +199,11 @@ int hooks_find(struct hooks *ret, const struct profile *profile, const struct li
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
 		uint64_t at = GUARD_VAULT_HOOKS + i * NODE_SIZE, place = hook_place(profile, i);
 		uint64_t function = link_symbol(guard, wanted[i].function);
-		struct hook *hook = &hooks.hook[hooks.n++];
+		struct hook *hook = &hooks.hook[hooks.n];
 
+		if (!place && wanted[i].optional)
+			continue;
+		hooks.n++;
 		snprintf(hook->name, sizeof(hook->name), "%s", wanted[i].name);
 		hook->means = wanted[i].means;
 		if (!place || !function)

@@ -14,7 +14,7 @@
  * The places in the guest kernel's data where the guard is called from. A hook is one word: a pointer at the end
  * of an LSM hook's list, or a work item's function. Arming writes it, disarming writes what was there.
  */
-#define HOOKS_MAX 8
+#define HOOKS_MAX 32
 
 enum hook_means {
 	HOOK_LSM_LIST, /* security_hook_heads, Linux up to 6.11 */

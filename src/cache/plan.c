@@ -27,6 +27,7 @@ struct plan *plan_free(struct plan *plan)
 			free(plan->names[i].path);
 		free(plan->names);
 		free(plan->items);
+		free(plan->executables);
 		free(plan);
 	}
 	return NULL;
@@ -110,6 +111,29 @@ static size_t literal_length(const char *path)
 	return wildcard > 1 ? wildcard - 1 : 1;
 }
 
+static int add_executables(struct builder *builder, const struct policy *policy, uint32_t rule)
+{
+	struct plan *plan = builder->plan;
+
+	for (uint32_t e = 0; e < policy->rules[rule].n_except; e++) {
+		const struct policy_exception *except = &policy->rules[rule].except[e];
+
+		for (size_t i = 0; i < except->n_executables; i++) {
+			const char *path = except->executables[i];
+			int64_t name = add_name(builder, path, strlen(path));
+
+			if (name < 0)
+				return (int)name;
+			plan->executables[plan->n_executables++] = (struct plan_executable){
+				.rule = rule,
+				.except = e,
+				.name = (uint32_t)name,
+			};
+		}
+	}
+	return 0;
+}
+
 static int add_items(struct builder *builder, const struct policy *policy)
 {
 	struct plan *plan = builder->plan;
@@ -130,7 +154,22 @@ static int add_items(struct builder *builder, const struct policy *policy)
 			};
 		}
 	}
+	for (uint32_t r = 0; r < policy->n_rules; r++) {
+		if (add_executables(builder, policy, r) < 0)
+			return -ENOMEM;
+	}
 	return builder->bytes < GUARD_VAULT_NAMES_SIZE ? 0 : -E2BIG;
+}
+
+static size_t count_executables(const struct policy *policy)
+{
+	size_t n = 0;
+
+	for (size_t r = 0; r < policy->n_rules; r++) {
+		for (size_t e = 0; e < policy->rules[r].n_except; e++)
+			n += policy->rules[r].except[e].n_executables;
+	}
+	return n;
 }
 
 static size_t count_items(const struct policy *policy)
@@ -152,7 +191,8 @@ int plan_new(struct plan **ret, const struct policy *policy, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	plan->policy = policy;
 	plan->items = calloc(count_items(policy) + 1, sizeof(*plan->items));
-	if (!plan->items)
+	plan->executables = calloc(count_executables(policy) + 1, sizeof(*plan->executables));
+	if (!plan->items || !plan->executables)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = add_items(&builder, policy);
 	if (r == -E2BIG)

@@ -26,12 +26,20 @@ struct plan_item { /* one path of one rule */
 	uint32_t name; /* the path itself, or the directory its pattern hangs from */
 };
 
+struct plan_executable { /* of a rule's exceptions */
+	uint32_t rule;
+	uint32_t except; /* index in the rule */
+	uint32_t name;
+};
+
 struct plan {
 	const struct policy *policy; /* must outlive the plan */
 	struct plan_name *names; /* the first is "/" */
 	size_t n_names;
 	struct plan_item *items;
 	size_t n_items;
+	struct plan_executable *executables;
+	size_t n_executables;
 };
 
 /* Fails with -E2BIG when the paths do not fit the vault's names region. */

@@ -38,12 +38,14 @@ enum guard_operation { /* bits; the same as in policies */
 	GUARD_OP_EXEC = 1 << 14,
 	GUARD_OP_MOUNT = 1 << 15,
 	GUARD_OP_COPY_UP = 1 << 16,
-	GUARD_OP_MOUNT_ABOVE = 1 << 17, /* of a directory above: a mount that hides what is below; told as MOUNT */
+	GUARD_OP_MOUNT_ABOVE =
+		1 << 17, /* of a directory above: a mount that hides what is below; told as MOUNT */
 };
 #define GUARD_N_OPERATIONS 17 /* that policies know */
 
 /* In guard_entry.report, guard_clause.report: */
-#define GUARD_OP_FOLLOW (1u << 29) /* tell the host when the file's name goes, or its overlay inode may change */
+#define GUARD_OP_FOLLOW \
+	(1u << 29) /* tell the host when the file's name goes, or its overlay inode may change */
 #define GUARD_OP_LAZY (1u << 30) /* nothing is entered yet: resolve the view first */
 #define GUARD_OP_ASK (1u << 31) /* let the host look first */
 
@@ -55,12 +57,18 @@ enum guard_key {
 	GUARD_KEY_FILE = 0, /* super block, ino: a watched file or directory */
 	GUARD_KEY_BASE = 1, /* super block, ino: a directory that patterns hang from */
 	GUARD_KEY_SUPER = 2, /* super block, ino 0: it has entries */
-	GUARD_KEY_CREDS = 3, /* struct cred, ino 0: an overlay's own; what it does below has been judged above */
-	GUARD_KEY_SPACE = 4, /* GUARD_SPACE_KEY(sequence number), ino 0: mount name space of a known container */
+	GUARD_KEY_CREDS =
+		3, /* struct cred, ino 0: an overlay's own; what it does below has been judged above */
+	GUARD_KEY_SPACE =
+		4, /* GUARD_SPACE_KEY, ino 0: mount name space of a known container; deny: it must not start */
+	GUARD_KEY_MOUNT =
+		5, /* GUARD_MOUNT_KEY, GUARD_MOUNT_INO: a file or directory where that container's mounts are judged */
 };
 #define GUARD_KEY_EMPTY 0ULL
 #define GUARD_KEY_RETIRED (~0ULL)
 #define GUARD_SPACE_KEY(sequence) ((uint64_t)(sequence) << 6 | GUARD_KEY_SPACE)
+#define GUARD_MOUNT_KEY(sequence) ((uint64_t)(sequence) << 6 | GUARD_KEY_MOUNT)
+#define GUARD_MOUNT_INO(super, ino) ((super)*0xd1342543de82ef95ULL ^ (ino))
 #define GUARD_PROBE_LIMIT 128 /* the host keeps every entry this near to its place */
 
 struct guard_entry {
@@ -130,7 +138,8 @@ struct guard_exception {
 #define GUARD_ERRAND_ROOTS 16
 
 enum guard_vault_flag {
-	GUARD_REFUSE_UNRESOLVED = 1 << 0, /* a container whose files the host did not enter in time does not start */
+	GUARD_REFUSE_UNRESOLVED =
+		1 << 0, /* a container whose files the host did not enter in time does not start */
 	GUARD_LAZY = 1 << 1, /* resolve no names at a container's start: at the first use */
 };
 
@@ -149,6 +158,8 @@ struct guard_vault {
 
 	uint64_t consumed; /* ring records before this one have been handled */
 	uint64_t unused_consumed[7];
+
+	uint64_t guest_space; /* the guest's own mount name space, by its sequence number */
 
 	/* Paths to resolve in each container, see GUARD_NAMES_. */
 	uint64_t names;
@@ -244,19 +255,26 @@ struct guard_file_record {
 	struct guard_identity file, base; /* a file that does not exist yet has ino 0 */
 	uint64_t dentry_from, dentry_to; /* rename: addresses. An exchange comes twice, swapped */
 	uint64_t file_size;
-	uint32_t mode, uid, gid, unused;
+	uint32_t mode, uid, gid;
+	uint32_t nested; /* not 0: with credentials other than the task's own, as a file system does on a layer below */
+	uint64_t space; /* a mount: in which mount name space */
 	struct guard_process process;
 	uint16_t path, other_path, executable, unused_text;
 };
 
-/*
- * A file that is watched by its identity (GUARD_OP_FOLLOW) is about to lose its name, or to be replaced at it, or, in an
- * overlay, to be copied up, after which its inode may come back with another number. The host watches the name from now on.
- */
+enum guard_follow_cause {
+	GUARD_FOLLOW_GONE, /* the name is deleted, or another file takes its place */
+	GUARD_FOLLOW_MOVED, /* the file gets another name */
+	GUARD_FOLLOW_COPIED, /* overlayfs copies it up: its inode may come back with another number */
+};
+
+/* This is about to happen to a file or directory with GUARD_OP_FOLLOW. The host watches the name from now on. */
 struct guard_follow_record {
 	struct guard_record record;
 	struct guard_identity file, parent; /* parent: the directory */
-	uint16_t name, unused_text[3]; /* offset of the text */
+	uint32_t cause, links; /* how many names the file has, before */
+	uint32_t mode;
+	uint16_t name, unused_text; /* offset of the text */
 };
 
 struct guard_resolved {

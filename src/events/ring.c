@@ -44,6 +44,7 @@ static bool is_known(uint32_t type)
 	case GUARD_RECORD_FILE:
 	case GUARD_RECORD_VIEW:
 	case GUARD_RECORD_SUPER_GONE:
+	case GUARD_RECORD_FOLLOW:
 		return true;
 	}
 	return false;

@@ -25,6 +25,7 @@ struct ring {
 		struct guard_file_record file;
 		struct guard_view_record view;
 		struct guard_super_record super;
+		struct guard_follow_record follow;
 		char bytes[GUARD_SLOT_SIZE];
 	} copy;
 };

@@ -85,3 +85,16 @@ bool glob_match(const char *pattern, const char *const names[], unsigned int n)
 	}
 	return !*pattern;
 }
+
+/* Once at a "**", which takes as many names as there are, there is nothing left to fail. */
+bool glob_match_below(const char *pattern, const char *const names[], unsigned int n)
+{
+	while (n-- > 0) {
+		if (is_double_star(pattern))
+			return true;
+		if (!*pattern || !glob_match_name(pattern, names[n]))
+			return false;
+		pattern = next_name(pattern);
+	}
+	return *pattern;
+}

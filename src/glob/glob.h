@@ -20,6 +20,9 @@
  */
 _Bool glob_match(const char *pattern, const char *const names[], unsigned int n);
 
+/* Could it match something below the directory that has these names (again last one first)? */
+_Bool glob_match_below(const char *pattern, const char *const names[], unsigned int n);
+
 /* Can it match at any depth: is one of its names "**"? */
 _Bool glob_is_deep(const char *pattern);
 

@@ -18,6 +18,16 @@ static void copy_name(char *to, const char *from, unsigned int size)
 	to[size - 1] = '\0';
 }
 
+static void copy_text(char *to, const char *from, uint32_t size)
+{
+	uint32_t i = 0;
+	char c;
+
+	while (i < size - 1 && (c = ((const volatile char *)from)[i]))
+		to[i++] = c;
+	to[i] = '\0';
+}
+
 /* A task's number in its own pid name space. */
 static uint32_t inner_number(const void *task)
 {
@@ -47,17 +57,6 @@ static void describe_parents(struct guard_process *process, const void *task)
 	process->n_parents = n;
 }
 
-static void describe_namespaces(struct guard_process *process, const void *nsproxy)
-{
-	process->mnt_ns = 0;
-	process->hostname[0] = '\0';
-	if (!nsproxy)
-		return; /* exiting */
-	process->mnt_ns = mnt_namespace_sequence(nsproxy_mnt(nsproxy));
-	copy_name(process->hostname, uts_namespace_nodename(nsproxy_uts(nsproxy)),
-		  sizeof(process->hostname));
-}
-
 void describe_process(struct guard_process *process)
 {
 	const void *task = current_task(), *cred = task_cred(task), *leader;
@@ -69,27 +68,47 @@ void describe_process(struct guard_process *process)
 	process->euid = cred_euid(cred);
 	process->egid = cred_egid(cred);
 	copy_name(process->name, task_comm(task), sizeof(process->name));
-	describe_namespaces(process, task_nsproxy(task));
+	process->mnt_ns = current_space();
 
 	rcu_lock();
 	leader = task_group_leader(task);
 	process->start_ns = task_start_boottime(leader);
 	process->inner_tid = inner_number(task);
 	process->inner_pid = inner_number(leader);
-	process->cgroup = kernfs_node_id(cgroup_node(css_set_cgroup(task_cgroups(task))));
 	describe_parents(process, task);
 	rcu_unlock();
 }
 
-uint16_t describe_path(void *slot, uint32_t *from, uint32_t size, const void *path)
+/* An error pointer is far outside the slot. */
+static uint16_t text_in_slot(const char *text, void *slot, uint32_t *from, uint32_t size)
 {
-	char *buf = (char *)slot + *from, *text = d_path(path, buf, (int)size);
+	const char *buf = (char *)slot + *from;
 
-	/* An error pointer is far outside the slot. */
 	if (text < buf || text >= buf + size)
 		return GUARD_NO_TEXT;
 	*from += size;
 	return (uint16_t)(text - (char *)slot);
+}
+
+uint16_t describe_path(void *slot, uint32_t *from, uint32_t size, const void *path)
+{
+	return text_in_slot(d_path(path, (char *)slot + *from, (int)size), slot, from, size);
+}
+
+uint16_t describe_dentry(void *slot, uint32_t *from, uint32_t size, const void *dentry)
+{
+	return text_in_slot(dentry_path_raw(dentry, (char *)slot + *from, (int)size), slot, from,
+			    size);
+}
+
+uint16_t describe_name(void *slot, uint32_t *from, uint32_t size, const void *dentry)
+{
+	char *buf = (char *)slot + *from;
+
+	rcu_lock();
+	copy_text(buf, dentry_name(dentry), size);
+	rcu_unlock();
+	return text_in_slot(buf, slot, from, size);
 }
 
 uint16_t describe_executable(void *slot, uint32_t *from, uint32_t size)
@@ -102,20 +121,4 @@ uint16_t describe_executable(void *slot, uint32_t *from, uint32_t size)
 	at = describe_path(slot, from, size, file_path(file));
 	fput(file);
 	return at;
-}
-
-uint16_t describe_cgroup(void *slot, uint32_t *from, uint32_t size)
-{
-	char *buf = (char *)slot + *from;
-	int n;
-
-	rcu_lock();
-	n = kernfs_path_from_node(cgroup_node(css_set_cgroup(task_cgroups(current_task()))), NULL,
-				  buf, size);
-	rcu_unlock();
-	if (n < 0)
-		return GUARD_NO_TEXT;
-	buf[size - 1] = '\0';
-	*from += size;
-	return (uint16_t)(buf - (char *)slot);
 }

@@ -1,205 +1,143 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The hook on every open of a file. What it costs a file that nobody watches is the first ten lines of
- * guard_file_open(): one look-up, no store, no call.
+ * The hooks on open files. What an open costs a file that nobody watches is maybe_watched(): one look-up, no store,
+ * no call. Nothing hangs on reading and writing.
  */
-#include "contract/guard_abi.h"
-#include "glob/glob.h"
-#include "guard/cache.h"
-#include "guard/describe.h"
-#include "guard/kernel.h"
-#include "guard/ring.h"
+#include "guard/judge.h"
 
-#define TEXT_PATH 640
-#define TEXT_EXECUTABLE 448
-#define TEXT_CGROUP 512
+/* include/uapi/linux/fs.h, fs/ext4/ext4.h; the last with the 32-bit long of i386 */
+#define FS_IOC_SETFLAGS 0x40086602
+#define FS_IOC32_SETFLAGS 0x40046602
+#define FS_IOC_FSSETXATTR 0x401c5820
+#define FS_IOC_ENABLE_VERITY 0x40806685
+#define FS_IOC_SETVERSION 0x40087602
+#define FS_IOC32_SETVERSION 0x40047602
+#define EXT4_IOC_SETVERSION 0x40086604
+#define EXT4_IOC32_SETVERSION 0x40046604
+#define EXT4_IOC_SWAP_BOOT 0x6611
 
-_Static_assert(sizeof(struct guard_file_record) + TEXT_PATH + TEXT_EXECUTABLE + TEXT_CGROUP <=
-		       GUARD_SLOT_SIZE,
-	       "texts fit behind the record");
-
-struct match {
-	uint32_t deny, report, depth;
-	const void *base; /* inode */
-};
-
-static int hook_file_open_slow(void *file);
-
-/* Do patterns hang somewhere on this super block? */
-static inline bool has_bases(uint64_t table, uint64_t super)
-{
-	const struct guard_entry *mark;
-
-	if (likely(!(table & GUARD_TABLE_BASES)))
-		return false;
-	mark = cache_find(vault_bytes, table, super | GUARD_KEY_SUPER, 0);
-	return mark && READ_ONCE(mark->deny);
-}
-
-int guard_file_open(void *file)
-{
-	uint64_t table = READ_ONCE(vault.table), super;
-	const void *inode = file_inode(file);
-
-	super = inode_super(inode);
-	if (unlikely(cache_find(vault_bytes, table, super, inode_ino(inode))) ||
-	    unlikely(has_bases(table, super)) || unlikely(READ_ONCE(vault.table) != table))
-		return hook_file_open_slow(file);
-	return 0;
-}
-
-static void match_identity(struct match *match, uint64_t table, const void *inode)
-{
-	const struct guard_entry *entry =
-		cache_find(vault_bytes, table, inode_super(inode), inode_ino(inode));
-
-	if (!entry || entry->generation != inode_generation(inode))
-		return;
-	match->deny = entry->deny;
-	match->report = entry->report;
-}
-
-/* The table may change under us: an offset that is nonsense by now must still lead into the vault. */
-static const void *at_offset(uint64_t offset)
-{
-	return vault_bytes + (offset & vault.mask);
-}
-
-/* The patterns of @base, which hangs from @directory, against the file @n names below. */
-static void match_patterns(struct match *match, const struct guard_entry *base,
-			   const void *directory, const char *const names[], uint32_t n)
-{
-	uint32_t n_patterns = READ_ONCE(base->deny);
-	uint64_t at = (uint64_t)READ_ONCE(base->patterns) * 8;
-
-	for (uint32_t i = 0; i < n_patterns && i < GUARD_MAX_PATTERNS; i++) {
-		const struct guard_pattern *pattern = at_offset(at + i * sizeof(*pattern));
-		const char *text = at_offset(READ_ONCE(pattern->text));
-
-		/* Below what we can hold, a pattern for any depth is taken to match: better than a way around. */
-		if (!(n <= GLOB_MAX_DEPTH ? glob_match(text, names, n) : glob_is_deep(text)))
-			continue;
-		/* The event is told by the nearest base, or by one that refuses more. */
-		if (!match->depth || pattern->deny & ~match->deny) {
-			match->base = directory;
-			match->depth = n;
-		}
-		match->deny |= pattern->deny;
-		match->report |= pattern->report;
-	}
-}
-
-/*
- * Patterns hang from directories. Walks from the file up to the root of its file system, at most as many levels as
- * that has bases for, and tries what hangs from each. Mounts are not crossed: the host has hung what is left of a
- * pattern from the root of every mount below its base. Names are read under RCU: a rename at this moment gives the
- * old name or the new.
- */
-static __attribute__((noinline)) void match_bases(struct match *match, uint64_t table,
-						  const void *file)
-{
-	const void *dentry = path_dentry(file_path(file)), *inode = file_inode(file);
-	const struct guard_entry *super;
-	const char *names[GLOB_MAX_DEPTH];
-
-	super = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_SUPER, 0);
-	/* Overlayfs opens the file below under the path above: that one has been judged. */
-	if (!super || dentry_inode(dentry) != inode)
-		return;
-
-	rcu_lock();
-	for (uint32_t n = 1; n <= super->deny && n <= GUARD_MAX_LEVELS; n++) {
-		const void *parent = dentry_parent(dentry);
-		const struct guard_entry *base;
-
-		if (parent == dentry)
-			break;
-		if (n <= GLOB_MAX_DEPTH)
-			names[n - 1] = dentry_name(dentry);
-		dentry = parent;
-		inode = dentry_inode(dentry);
-		if (!inode)
-			break;
-		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
-				  inode_ino(inode));
-		if (base && base->generation == inode_generation(inode))
-			match_patterns(match, base, inode, names, n);
-	}
-	rcu_unlock();
-}
-
-static void find_match(struct match *match, const void *file)
-{
-	uint64_t table;
-
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		__builtin_memset(match, 0, sizeof(*match));
-		match_identity(match, table, file_inode(file));
-		if (table & GUARD_TABLE_BASES)
-			match_bases(match, table, file);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE); /* what was read, was read before this */
-	} while (READ_ONCE(vault.table) != table);
-}
-
-static void fill_record(struct guard_file_record *record, const void *file, uint32_t operations,
-			const struct match *match)
-{
-	const void *inode = file_inode(file);
-	uint32_t text = sizeof(*record);
-
-	record->operations = operations;
-	record->reported = operations & (match->report | match->deny);
-	record->denied = operations & match->deny;
-	record->asked = match->report & GUARD_OP_ASK;
-	record->depth = match->depth;
-	describe_identity(&record->file, inode);
-	if (match->depth)
-		describe_identity(&record->base, match->base);
-	record->file_size = inode_size(inode);
-	record->mode = inode_mode(inode);
-	record->uid = inode_uid(inode);
-	record->gid = inode_gid(inode);
-	describe_process(&record->process);
-	record->path = describe_path(record, &text, TEXT_PATH, file_path(file));
-	record->executable = describe_executable(record, &text, TEXT_EXECUTABLE);
-	record->cgroup_path = describe_cgroup(record, &text, TEXT_CGROUP);
-}
-
-static void report(const void *file, uint32_t operations, const struct match *match)
-{
-	struct guard_file_record *record;
-	uint64_t position;
-
-	record = ring_take(GUARD_RECORD_FILE, &position);
-	if (!record)
-		return;
-	fill_record(record, file, operations, match);
-	ring_give(record, position, sizeof(*record));
-	if (match->report & GUARD_OP_ASK)
-		ring_wait_handled(position);
-}
-
-static __attribute__((noinline)) int hook_file_open_slow(void *file)
+static uint32_t operations_of(const void *file)
 {
 	uint32_t mode = file_mode(file), operations = 0;
-	struct match match;
 
+	if (file_flags(file) & FMODE_EXEC)
+		return GUARD_OP_EXEC;
 	if (mode & FMODE_READ)
 		operations |= GUARD_OP_READ;
 	if (mode & FMODE_WRITE)
 		operations |= GUARD_OP_WRITE;
+	return operations;
+}
 
-	find_match(&match, file);
-	if (!(operations & (match.deny | match.report)))
+/*
+ * A file that overlayfs opens below one of its own: what is read there is that overlay's to be judged, whoever else has the
+ * same layer. What is written may be the upper layer of a container under another overlay.
+ */
+static __attribute__((noinline)) int judge_backing(struct attempt *attempt)
+{
+	void *alias;
+	int r;
+
+	attempt->operations &= GUARD_OP_WRITE;
+	if (!attempt->operations)
 		return 0;
-	if (match.report & GUARD_OP_ASK) {
-		report(file, operations, &match);
-		find_match(&match, file);
-		match.report &= ~GUARD_OP_ASK;
-		if (!(operations & (match.deny | match.report)))
-			return 0;
-	}
-	report(file, operations, &match);
-	return operations & match.deny ? -EPERM : 0;
+	alias = d_find_any_alias((void *)attempt->subject.inode);
+	attempt->subject.dentry = alias;
+	r = judge(attempt, NULL);
+	dput(alias);
+	return r;
+}
+
+static __attribute__((noinline)) int judge_open(const void *file, bool passed)
+{
+	const void *inode = file_inode(file);
+	struct attempt attempt = {
+		.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode)),
+		.operations = operations_of(file),
+		.path = file_path(file),
+		.passed = passed,
+	};
+
+	if (is_backing_file(file))
+		return judge_backing(&attempt);
+	return judge(&attempt, NULL);
+}
+
+int guard_file_open(void *file)
+{
+	const void *inode = file_inode(file);
+
+	return maybe_watched(inode_super(inode), inode) ? judge_open(file, false) : 0;
+}
+
+/* A descriptor comes from elsewhere: over a socket, by pidfd_getfd(). */
+int guard_file_receive(void *file)
+{
+	const void *inode = file_inode(file);
+
+	return maybe_watched(inode_super(inode), inode) ? judge_open(file, true) : 0;
+}
+
+/* By the path, not f_inode: overlayfs maps the file below, under the path above. */
+static int judge_mapping(const void *file)
+{
+	const void *dentry = path_dentry(file_path(file)), *inode = dentry_inode(dentry);
+	struct attempt attempt = {
+		.operations = GUARD_OP_MMAP_WRITE,
+		.path = file_path(file),
+	};
+
+	if (!inode || !maybe_watched(inode_super(inode), inode))
+		return 0;
+	attempt.subject = subject_of(inode, dentry, inode_super(inode));
+	return judge(&attempt, NULL);
+}
+
+int guard_mmap_file(void *file, unsigned long requested, unsigned long protection,
+		    unsigned long flags)
+{
+	unsigned long type = flags & MAP_TYPE;
+
+	(void)requested;
+	if (likely(!file || !(protection & PROT_WRITE) ||
+		   (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)))
+		return 0;
+	return judge_mapping(file);
+}
+
+int guard_file_mprotect(void *vma, unsigned long requested, unsigned long protection)
+{
+	const void *file = vma_file(vma);
+
+	(void)requested;
+	if (likely(!file || !(protection & PROT_WRITE) ||
+		   (vma_flags(vma) & (VM_SHARED | VM_WRITE)) != VM_SHARED))
+		return 0;
+	return judge_mapping(file);
+}
+
+/* Changes who the file is, or what it holds, behind its name. */
+static bool strips_identity(unsigned int command)
+{
+	return command == FS_IOC_SETVERSION || command == FS_IOC32_SETVERSION ||
+	       command == EXT4_IOC_SETVERSION || command == EXT4_IOC32_SETVERSION ||
+	       command == EXT4_IOC_SWAP_BOOT;
+}
+
+int guard_file_ioctl(void *file, unsigned int command, unsigned long argument)
+{
+	const void *inode = file_inode(file);
+	struct attempt attempt = {
+		.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode)),
+		.operations = GUARD_OP_ATTR_FLAGS,
+		.path = file_path(file),
+		.strips_identity = strips_identity(command),
+	};
+
+	(void)argument;
+	if (likely(!attempt.strips_identity && command != FS_IOC_SETFLAGS &&
+		   command != FS_IOC32_SETFLAGS && command != FS_IOC_FSSETXATTR &&
+		   command != FS_IOC_ENABLE_VERITY))
+		return 0;
+	return maybe_watched(attempt.subject.super, inode) ? judge(&attempt, NULL) : 0;
 }

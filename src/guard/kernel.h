@@ -26,6 +26,7 @@
 
 KERNEL_FIELD(void *, file_inode, "file.f_inode")
 KERNEL_FIELD(uint32_t, file_mode, "file.f_mode")
+KERNEL_FIELD(uint32_t, file_flags, "file.f_flags")
 KERNEL_EMBEDDED(file_path, "file.f_path")
 
 KERNEL_FIELD(uint64_t, inode_super, "inode.i_sb")
@@ -34,6 +35,7 @@ KERNEL_FIELD(uint32_t, inode_generation, "inode.i_generation")
 KERNEL_FIELD(uint16_t, inode_mode, "inode.i_mode")
 KERNEL_FIELD(uint32_t, inode_uid, "inode.i_uid")
 KERNEL_FIELD(uint32_t, inode_gid, "inode.i_gid")
+KERNEL_FIELD(uint32_t, inode_links, "inode.i_nlink")
 KERNEL_FIELD(uint64_t, inode_size, "inode.i_size")
 KERNEL_FIELD(uint32_t, super_device, "super_block.s_dev")
 
@@ -42,6 +44,19 @@ KERNEL_FIELD(void *, dentry_parent, "dentry.d_parent")
 KERNEL_FIELD(const char *, dentry_name, "dentry.d_name.name")
 KERNEL_FIELD(void *, path_dentry, "path.dentry")
 
+KERNEL_FIELD(uint32_t, iattr_valid, "iattr.ia_valid")
+KERNEL_FIELD(void *, iattr_file, "iattr.ia_file")
+KERNEL_FIELD(void *, vma_file, "vm_area_struct.vm_file")
+KERNEL_FIELD(uint64_t, vma_flags, "vm_area_struct.vm_flags")
+
+/* struct vfsmount is a member of struct mount. */
+KERNEL_FIELD(void *, vfsmount_root, "vfsmount.mnt_root")
+extern const char field_mount_mnt[] __asm__("field.mount.mnt");
+KERNEL_FIELD(void *, mount_namespace, "mount.mnt_ns")
+KERNEL_FIELD(void *, task_fs, "task_struct.fs")
+KERNEL_EMBEDDED(fs_root, "fs_struct.root")
+
+KERNEL_FIELD(uint32_t, task_flags, "task_struct.flags")
 KERNEL_FIELD(uint32_t, task_pid, "task_struct.pid")
 KERNEL_FIELD(uint32_t, task_tgid, "task_struct.tgid")
 KERNEL_FIELD(void *, task_real_parent, "task_struct.real_parent")
@@ -50,7 +65,6 @@ KERNEL_FIELD(void *, task_cred, "task_struct.cred")
 KERNEL_FIELD(void *, task_real_cred, "task_struct.real_cred")
 KERNEL_FIELD(void *, task_nsproxy, "task_struct.nsproxy")
 KERNEL_FIELD(void *, task_thread_pid, "task_struct.thread_pid")
-KERNEL_FIELD(void *, task_cgroups, "task_struct.cgroups")
 KERNEL_FIELD(uint64_t, task_start_boottime, "task_struct.start_boottime")
 KERNEL_EMBEDDED(task_comm, "task_struct.comm")
 
@@ -60,23 +74,45 @@ KERNEL_FIELD(uint32_t, cred_euid, "cred.euid")
 KERNEL_FIELD(uint32_t, cred_egid, "cred.egid")
 
 KERNEL_FIELD(void *, nsproxy_mnt, "nsproxy.mnt_ns")
-KERNEL_FIELD(void *, nsproxy_uts, "nsproxy.uts_ns")
 KERNEL_FIELD(uint64_t, mnt_namespace_sequence, "mnt_namespace.seq")
-KERNEL_EMBEDDED(uts_namespace_nodename, "uts_namespace.name.nodename")
 KERNEL_FIELD(uint32_t, pid_level, "pid.level")
 KERNEL_EMBEDDED(pid_numbers, "pid.numbers")
 KERNEL_FIELD(uint32_t, upid_nr, "upid.nr")
 extern const char upid_struct_size[] __asm__("size.upid");
 
-KERNEL_FIELD(void *, css_set_cgroup, "css_set.dfl_cgrp")
-KERNEL_FIELD(void *, cgroup_node, "cgroup.kn")
-KERNEL_FIELD(uint64_t, kernfs_node_id, "kernfs_node.id")
-
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
+#define FMODE_EXEC 0x20 /* of f_flags: __FMODE_EXEC */
+#define FMODE_BACKING 0x2000000 /* since Linux 62d53c4a1dfe (v6.5); before, the bit is not used */
 #define LOOKUP_FOLLOW 0x1
 #define TASK_IDLE 0x402
+#define PF_KTHREAD 0x200000
+#define SIGKILL 9
 #define EPERM 1
+
+/* include/linux/fs.h */
+#define ATTR_MODE 0x1
+#define ATTR_UID 0x2
+#define ATTR_GID 0x4
+#define ATTR_SIZE 0x8
+#define ATTR_ATIME 0x10
+#define ATTR_MTIME 0x20
+#define ATTR_FORCE 0x200
+#define ATTR_FILE 0x2000
+#define ATTR_OPEN 0x8000
+
+/* uapi */
+#define S_IFMT 0170000
+#define S_IFDIR 0040000
+#define PROT_WRITE 0x2
+#define MAP_TYPE 0xf
+#define MAP_SHARED 0x1
+#define MAP_SHARED_VALIDATE 0x3
+#define VM_WRITE 0x2
+#define VM_SHARED 0x8
+#define MS_REMOUNT 0x20
+#define MS_MOVE 0x2000
+#define MS_PROPAGATION 0x1e0000 /* unbindable, private, slave, shared */
 
 /* Both are void pointers in the kernel too; arm/ checks that the structure is these two. */
 struct kernel_path {
@@ -92,9 +128,12 @@ extern int vfs_path_lookup(void *dentry, void *mnt, const char *name, unsigned i
 			   struct kernel_path *path);
 extern void path_put(const struct kernel_path *path);
 extern char *d_path(const void *path, char *buf, int size);
+extern char *dentry_path_raw(const void *dentry, char *buf, int size);
+extern void *d_find_any_alias(void *inode);
+extern void dput(void *dentry);
 extern void *get_task_exe_file(void *task);
 extern void fput(void *file);
-extern int kernfs_path_from_node(void *node, void *from, char *buf, size_t size);
+extern int send_sig(int signal, void *task, int from_kernel);
 
 extern uint64_t ktime_get_real_fast_ns(void);
 extern uint64_t ktime_get_mono_fast_ns(void);
@@ -129,6 +168,14 @@ static inline void *current_task(void)
 
 	__asm__("movq %%gs:%c1, %0" : "=r"(task) : "i"(percpu_current_task));
 	return task;
+}
+
+/* The current task's mount name space, by its sequence number; 0 when it is exiting. */
+static inline uint64_t current_space(void)
+{
+	const void *nsproxy = task_nsproxy(current_task());
+
+	return nsproxy ? mnt_namespace_sequence(nsproxy_mnt(nsproxy)) : 0;
 }
 
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))

@@ -8,18 +8,15 @@
 #include "guard/cache.h"
 #include "guard/describe.h"
 #include "guard/kernel.h"
+#include "guard/match.h"
 #include "guard/ring.h"
-
-#define TEXT_CGROUP 384
-
-_Static_assert(sizeof(struct guard_view_record) + TEXT_CGROUP <= GUARD_SLOT_SIZE, "the text fits "
-										  "behind the "
-										  "record");
+#include "guard/view.h"
 
 struct view {
 	const struct kernel_path *root;
 	uint64_t errand;
 	int32_t error;
+	enum guard_view_cause cause;
 };
 
 static const char *name_at(uint64_t names, uint32_t i)
@@ -65,6 +62,7 @@ static void fill_view(struct guard_view_record *record, const struct view *view)
 	record->errand = view->errand;
 	record->task = (uint64_t)current_task();
 	record->error = view->error;
+	record->cause = view->cause;
 	record->root_dentry = record->root_super = 0;
 	if (!view->error) {
 		record->root_dentry = (uint64_t)view->root->dentry;
@@ -91,9 +89,18 @@ static bool send_view(const struct view *view, uint64_t names,
 	return true;
 }
 
-static __attribute__((noinline)) void resolve_view(const struct view *view)
+/* Is it for later? Then the record says so by having no names. */
+static bool waits_for_use(const struct view *view)
+{
+	return READ_ONCE(vault.flags) & GUARD_LAZY &&
+	       (view->cause == GUARD_VIEW_PIVOT || view->cause == GUARD_VIEW_CHROOT);
+}
+
+/* Returns whether the host has handled it. */
+static __attribute__((noinline)) bool resolve_view(const struct view *view)
 {
 	uint64_t names = __atomic_load_n(&vault.names, __ATOMIC_ACQUIRE), position;
+	bool without = view->error || waits_for_use(view);
 	struct guard_resolved resolved[GUARD_VIEW_RESOLVED];
 	uint32_t i = 0, n = 0;
 	bool sent, last;
@@ -102,31 +109,42 @@ static __attribute__((noinline)) void resolve_view(const struct view *view)
 	/* With the kernel's own rights: the runtime may be in a user name space that lacks them. */
 	creds = override_creds(init_cred);
 	do {
-		if (!view->error)
+		if (!without)
 			n = resolve_some(resolved, view->root, names, i);
 		i += n;
-		last = view->error || i == GUARD_NAMES_COUNT(names);
+		last = without || i == GUARD_NAMES_COUNT(names);
 		sent = send_view(view, names, resolved, n, last, &position);
 	} while (sent && !last);
 	revert_creds(creds);
-	if (sent)
-		ring_wait_handled(position);
+	return sent && ring_wait_handled(position);
 }
 
-int guard_sb_pivotroot(const void *old_path, const void *new_path)
+int resolve_start(const struct kernel_path *root, enum guard_view_cause cause)
 {
-	const struct view view = { .root = new_path };
+	const struct view view = { .root = root, .cause = cause };
+	bool handled = resolve_view(&view), refused;
 
-	(void)old_path;
+	space_is_known(current_space(), &refused);
+	if (!handled && READ_ONCE(vault.flags) & GUARD_REFUSE_UNRESOLVED)
+		refused = true;
+	return refused ? -EPERM : 0;
+}
+
+void resolve_lazily(void)
+{
+	const struct view view = { .root = fs_root(task_fs(current_task())),
+				   .cause = GUARD_VIEW_LAZY };
+
 	resolve_view(&view);
-	return 0;
 }
 
 /* A root that the host asks for: the current root of a process, by its magic link. */
 static void run_errand(unsigned int i)
 {
 	struct kernel_path root;
-	struct view view = { .root = &root, .errand = READ_ONCE(vault.roots[i].id) };
+	struct view view = { .root = &root,
+			     .errand = READ_ONCE(vault.roots[i].id),
+			     .cause = GUARD_VIEW_ERRAND };
 
 	view.error = kern_path(vault.roots[i].path, LOOKUP_FOLLOW, &root);
 	resolve_view(&view);

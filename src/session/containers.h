@@ -22,15 +22,28 @@ struct container {
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
+	uint64_t starting; /* the task that is about to enter its root, while its view comes in */
 	bool before_start; /* its files were entered before its first process ran */
 	bool resolved; /* its view has been entered for the policy in force */
 	uint64_t oldest_ns; /* in a sweep: start of the oldest process seen that has its root */
 	bool wanted; /* its view has to be asked for, by that process */
 	unsigned int n_failed; /* times in a row that did not work */
 	bool lost; /* its view could not be resolved; `outguard status` says so */
-	unsigned int n_entries;
+	unsigned int n_entries, n_before, n_lazy; /* watches; of these, made before its start, and at the first use */
+	unsigned int n_layer_entries, n_followed; /* more of them: in its layers; names of files that have gone */
+	unsigned int n_trips_before, n_trips_after; /* times its processes waited for the host */
 	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
 	unsigned int missed_sweeps;
+	struct layer_use *layers; /* the layers of its root, if that is an overlay; a list, owned */
+};
+
+/* A layer that a container has, and which of the plan's items are watched there for it. */
+struct layer_use {
+	struct layer_use *next;
+	uint64_t key, ino; /* of the base */
+	const void *plan;
+	size_t n_items;
+	unsigned char items[]; /* not 0: counted */
 };
 
 struct containers {

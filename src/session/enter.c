@@ -7,25 +7,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "session/layers.h"
 #include "session/sweep.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 #define MAX_FAILED 5 /* tries to resolve a container again */
-
-/* What one view is entered with. */
-struct entering {
-	struct session *session;
-	struct container *container;
-	const struct guard_view_record *record;
-	const struct view *view;
-	unsigned int where;
-	const struct watch
-		*base; /* the pattern that is looked at for what is mounted below its base */
-};
 
 struct container *enter_container(struct session *session, uint64_t mnt_ns, uint32_t pid_ns,
 				  const char *cgroup_path)
@@ -79,41 +70,64 @@ static void tell_gap(const struct entering *entering)
 		  entering->session->trouble.message);
 }
 
-static void add_watch(const struct entering *entering, const struct watch *watch)
-{
-	if (watches_add(entering->session->watches, watch, &entering->session->trouble) < 0)
-		tell_gap(entering);
-}
-
-/* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
-static void mark_super(const struct entering *entering, const struct watch *watch)
+int enter_watch(struct entering *entering, const struct watch *watch)
 {
 	struct watch mark = {
-		.key = (watch->key & ~7ULL) | GUARD_KEY_SUPER,
+		.kind = WATCH_MARK,
+		.key = watch->super | GUARD_KEY_SUPER,
+		.super = watch->super,
 		.where = watch->where,
 		.container = watch->container,
 		.plan = watch->plan,
 		.levels = watch->pattern ? plan_levels(watch->pattern) : 0,
 	};
+	struct watches *watches = entering->session->watches;
+	int added = watches_add(watches, watch, &entering->session->trouble);
 
-	add_watch(entering, &mark);
+	entering->container->n_entries += added > 0;
+	/* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
+	if (added < 0 || watches_add(watches, &mark, &entering->session->trouble) < 0)
+		tell_gap(entering);
+	return added;
 }
 
-static void place_watch(const struct entering *entering, struct watch *watch,
-			const struct guard_identity *identity)
+struct watch enter_start_watch(const struct entering *entering, const struct plan_item *item,
+			       enum watch_kind kind, uint32_t operations)
 {
-	watch->key = identity->super | (watch->pattern ? GUARD_KEY_BASE : GUARD_KEY_FILE);
-	watch->ino = identity->ino;
+	const struct container *container = entering->container;
+	const struct policy_rule *rule = &entering->session->plan->policy->rules[item->rule];
+
+	return (struct watch){
+		.kind = kind,
+		.where = entering->where,
+		.container = entering->container,
+		.plan = entering->session->plan,
+		.item = item,
+		.operations = rule->operations & operations,
+		.selected = true,
+		.undecided = rule->containers.n_hostnames && !container->hostname[0],
+		.exceptions = entering->exceptions[item->rule],
+	};
+}
+
+void enter_place_watch(struct entering *entering, struct watch *watch,
+		       const struct guard_identity *identity)
+{
+	watch->super = identity->super;
 	watch->generation = identity->generation;
-	add_watch(entering, watch);
-	mark_super(entering, watch);
-	entering->container->n_entries++;
+	watch->ino = identity->ino;
+	watch->key = identity->super | (watch->pattern ? GUARD_KEY_BASE : GUARD_KEY_FILE);
+	if (watch->kind == WATCH_MOUNT) {
+		watch->key = GUARD_MOUNT_KEY(watch->container->mnt_ns);
+		watch->ino = GUARD_MOUNT_INO(identity->super, identity->ino);
+	}
+	enter_watch(entering, watch);
 }
 
 /* Below a base something is mounted: what is left of the pattern hangs from there. */
 static int place_on_mount(const struct kernel_mount *mount, void *data)
 {
-	const struct entering *entering = data;
+	struct entering *entering = data;
 	const struct watch *base = entering->base;
 	const struct kernel *kernel = entering->session->kernel;
 	const char *left[PLAN_MAX_LEFT], *below;
@@ -134,14 +148,15 @@ static int place_on_mount(const struct kernel_mount *mount, void *data)
 	watch.base_path = (char *)mount->path;
 	if (!S_ISDIR(inode.mode)) {
 		watch.pattern = NULL;
+		watch.kind = WATCH_FILE;
 		if (plan_matches(base->pattern, below))
-			place_watch(entering, &watch, &identity);
+			enter_place_watch(entering, &watch, &identity);
 		return 0;
 	}
 	n_left = plan_left_below(base->pattern, below, left);
 	for (size_t i = 0; i < n_left; i++) {
 		watch.pattern = left[i];
-		place_watch(entering, &watch, &identity);
+		enter_place_watch(entering, &watch, &identity);
 	}
 	return 0;
 }
@@ -152,50 +167,167 @@ static void place_on_mounts(struct entering *entering, const struct watch *base)
 		return; /* a plain path below the nearest directory that exists: nothing can be mounted there */
 	entering->base = base;
 	if (kernel_mounts_each(entering->session->kernel, entering->container->task,
-			       entering->record->root_dentry, place_on_mount, entering) < 0)
+			       entering->container->root_dentry, place_on_mount, entering) < 0)
 		log_warning("%s: container %s: cannot read its mounts; volumes below %s are not "
 			    "covered by patterns",
 			    entering->session->name, entering->container->name.id, base->base_path);
 }
 
-static void set_masks(struct watch *watch, const struct policy_rule *rule,
-		      const struct container *container)
+static bool is_usable(const struct guard_resolved *resolved)
 {
-	watch->report = rule->operations;
-	watch->deny = rule->action == POLICY_DENY ? rule->operations : 0;
-	if (rule->containers.n_hostnames && !container->hostname[0])
-		watch->report |= GUARD_OP_ASK;
+	return !resolved->error && resolved->file.super && !(resolved->file.super & 7);
+}
+
+/* Mounting on what a rule names, or on what stands above it, in the container's own name space. */
+static void place_mount(struct entering *entering, const struct plan_item *item, uint32_t operation,
+			const struct guard_identity *identity, const char *path)
+{
+	const struct policy_rule *rule = &entering->session->plan->policy->rules[item->rule];
+	struct watch watch = enter_start_watch(entering, item, WATCH_MOUNT, 0);
+
+	if (!(rule->operations & POLICY_MOUNT))
+		return;
+	watch.operations = operation;
+	watch.base_path = (char *)path;
+	enter_place_watch(entering, &watch, identity);
+}
+
+/* A directory above, or a pattern's base: renamed, it would take the file along. */
+static void place_above(struct entering *entering, const struct plan_item *item, uint32_t name)
+{
+	const struct guard_resolved *resolved = &entering->view->resolved[name];
+	struct watch watch = enter_start_watch(entering, item, WATCH_ABOVE, POLICY_RENAME);
+
+	if (!is_usable(resolved) || !S_ISDIR(resolved->mode))
+		return;
+	watch.base_path = entering->session->plan->names[name].path;
+	place_mount(entering, item, GUARD_OP_MOUNT_ABOVE, &resolved->file, watch.base_path);
+	if (name)
+		enter_place_watch(entering, &watch, &resolved->file);
+}
+
+static void place_all_above(struct entering *entering, const struct plan_item *item, uint32_t name)
+{
+	const struct plan *plan = entering->session->plan;
+
+	place_above(entering, item, name);
+	while (plan->names[name].parent != name) {
+		name = plan->names[name].parent;
+		place_above(entering, item, name);
+	}
 }
 
 static void enter_item(struct entering *entering, const struct plan_item *item)
 {
-	struct session *session = entering->session;
-	const struct policy_rule *rule = &session->plan->policy->rules[item->rule];
-	struct container *container = entering->container;
-	struct watch watch = {
-		.where = entering->where,
-		.container = container,
-		.plan = session->plan,
-		.item = item,
-	};
+	const struct session *session = entering->session;
+	struct watch watch = enter_start_watch(entering, item, WATCH_FILE,
+					       POLICY_ALL & ~POLICY_MOUNT);
 	const struct guard_resolved *resolved;
 	uint32_t name;
 
-	if (!policy_selects(&rule->containers, container->name.id, container->name.engine,
-			    container->hostname[0] ? container->hostname : NULL))
-		return;
 	name = plan_locate(session->plan, item, entering->view->resolved, &watch.pattern);
 	resolved = &entering->view->resolved[name];
-	if (resolved->error || !resolved->file.super || resolved->file.super & 7)
+	if (!is_usable(resolved) || (watch.pattern && !S_ISDIR(resolved->mode)))
 		return;
-	if (watch.pattern && !S_ISDIR(resolved->mode))
+	if (!watch.pattern) {
+		enter_place_watch(entering, &watch, &resolved->file);
+		place_mount(entering, item, GUARD_OP_MOUNT, &resolved->file, item->path);
+		place_all_above(entering, item, session->plan->names[name].parent);
 		return;
-	set_masks(&watch, rule, container);
-	if (watch.pattern)
-		watch.base_path = name ? session->plan->names[name].path : (char *)"";
-	place_watch(entering, &watch, &resolved->file);
-	if (watch.pattern)
-		place_on_mounts(entering, &watch);
+	}
+	watch.kind = WATCH_NAME;
+	watch.operations = session->plan->policy->rules[item->rule].operations;
+	watch.base_path = name ? session->plan->names[name].path : (char *)"";
+	enter_place_watch(entering, &watch, &resolved->file);
+	place_on_mounts(entering, &watch);
+	place_all_above(entering, item, name);
+}
+
+bool enter_is_selected(const struct entering *entering, const struct plan_item *item)
+{
+	const struct container *container = entering->container;
+	const struct policy_rule *rule = &entering->session->plan->policy->rules[item->rule];
+
+	return policy_selects(&rule->containers, container->name.id, container->name.engine,
+			      container->hostname[0] ? container->hostname : NULL);
+}
+
+static bool make_exceptions(struct entering *entering)
+{
+	const struct plan *plan = entering->session->plan;
+
+	entering->exceptions = calloc(plan->policy->n_rules, sizeof(*entering->exceptions));
+	for (uint32_t i = 0; entering->exceptions && i < plan->policy->n_rules; i++) {
+		if (exceptions_new(&entering->exceptions[i], plan, i, entering->view->resolved) < 0)
+			return false;
+	}
+	return entering->exceptions;
+}
+
+static void free_exceptions(struct entering *entering)
+{
+	for (size_t i = 0; entering->exceptions && i < entering->session->plan->policy->n_rules; i++)
+		exceptions_unref(entering->exceptions[i]);
+	free(entering->exceptions);
+}
+
+/* The mount name space is known from now on: its mounts are judged, and entering another root in it starts no container. */
+static void enter_space(struct entering *entering)
+{
+	const struct watch space = {
+		.kind = WATCH_SPACE,
+		.key = GUARD_SPACE_KEY(entering->container->mnt_ns),
+		.super = entering->container->root_super,
+		.where = entering->where,
+		.container = entering->container,
+		.plan = entering->session->plan,
+		.refuses = entering->container->lost && entering->session->policy->refuse_unresolved &&
+			   entering->record->cause != GUARD_VIEW_ERRAND,
+	};
+
+	enter_watch(entering, &space);
+}
+
+static void enter_root(struct entering *entering)
+{
+	struct container *container = entering->container;
+
+	if (container->root_super)
+		return;
+	/* Once: a container that pivots away from its root cannot make us forget it. */
+	container->root_super = entering->record->root_super;
+	container->root_dentry = entering->record->root_dentry;
+}
+
+static void finish(struct entering *entering, uint64_t start)
+{
+	struct session *session = entering->session;
+	struct container *container = entering->container;
+
+	if (watches_align(session->watches, &session->trouble) < 0)
+		tell_gap(entering);
+	enter_space(entering);
+	watches_align(session->watches, NULL);
+	container->resolved = true;
+	container->starting = 0;
+	container->n_failed = 0;
+	container->took_us = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
+	log_debug("%s: container %s (%s): %u entries made %s, %llu us", session->name,
+		  container->name.id, container->name.engine, container->n_entries,
+		  container->before_start ? "before its start" : "while it ran",
+		  (unsigned long long)container->took_us);
+}
+
+static void count_entries(const struct entering *entering)
+{
+	struct container *container = entering->container;
+	bool before = entering->record->cause == GUARD_VIEW_PIVOT ||
+		      entering->record->cause == GUARD_VIEW_CHROOT;
+
+	container->n_before = before ? container->n_entries : 0;
+	container->n_lazy = container->n_entries - container->n_before;
+	container->n_trips_before += before;
+	container->n_trips_after += !before && entering->record->cause == GUARD_VIEW_LAZY;
 }
 
 static void enter_all(struct entering *entering)
@@ -204,24 +336,51 @@ static void enter_all(struct entering *entering)
 	struct container *container = entering->container;
 	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 
-	if (!container->root_super) {
-		/* Once: a container that pivots away from its root cannot make us forget it. */
-		container->root_super = entering->record->root_super;
-		container->root_dentry = entering->record->root_dentry;
-	}
+	enter_root(entering);
 	container->lost = false;
 	container->n_entries = 0;
-	for (size_t i = 0; i < session->plan->n_items; i++)
-		enter_item(entering, &session->plan->items[i]);
-	if (watches_align(session->watches, &session->trouble) < 0)
+	if (make_exceptions(entering)) {
+		for (size_t i = 0; i < session->plan->n_items; i++) {
+			if (enter_is_selected(entering, &session->plan->items[i]))
+				enter_item(entering, &session->plan->items[i]);
+		}
+		layers_enter(entering);
+	} else {
+		error_set(&session->trouble, -ENOMEM, "out of memory");
 		tell_gap(entering);
-	container->resolved = true;
-	container->n_failed = 0;
-	container->took_us = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
-	log_debug("%s: container %s (%s): %u entries made %s, %llu us", session->name,
-		  container->name.id, container->name.engine, container->n_entries,
-		  container->before_start ? "before its start" : "while it ran",
-		  (unsigned long long)container->took_us);
+	}
+	watches_refresh_exceptions(session->watches, container);
+	finish(entering, start);
+	count_entries(entering);
+	free_exceptions(entering);
+}
+
+/* `cache: lazy`: only the root is watched, and whatever is opened there first has the view resolved. */
+static void enter_lazily(struct entering *entering)
+{
+	const struct kernel *kernel = entering->session->kernel;
+	struct container *container = entering->container;
+	uint64_t start = clock_ns(CLOCK_MONOTONIC), address;
+	struct kernel_inode inode;
+	struct watch lazy = {
+		.kind = WATCH_LAZY,
+		.where = entering->where,
+		.container = container,
+		.plan = entering->session->plan,
+		.pattern = "**",
+		.base_path = (char *)"",
+	};
+
+	enter_root(entering);
+	if (kernel_dentry_inode(kernel, container->root_dentry, &address) == 0 &&
+	    kernel_inode_read(kernel, address, &inode) == 0 && inode.super && !(inode.super & 7)) {
+		const struct guard_identity root = { inode.super, inode.ino, inode.generation, 0 };
+
+		enter_place_watch(entering, &lazy, &root);
+	}
+	container->n_entries = 0;
+	finish(entering, start);
+	container->n_trips_before++;
 }
 
 /*
@@ -240,9 +399,10 @@ static bool is_root_of(const struct session *session, const struct errand *erran
 
 /*
  * Who enters a new root, and in which cgroup, is read from the guest's kernel, not from the record: the mailbox is
- * guest root's to forge. The task stands still meanwhile, waiting for us.
+ * guest root's to forge. The task stands still meanwhile, waiting for us. A container that is there already is not
+ * starting: whoever enters another root in it does not change what it is.
  */
-static struct container *container_of_pivot(struct session *session, uint64_t address)
+static struct container *container_of_start(struct session *session, uint64_t address)
 {
 	struct container *container;
 	struct kernel_task task;
@@ -251,12 +411,31 @@ static struct container *container_of_pivot(struct session *session, uint64_t ad
 	if (kernel_task_read(session->kernel, address, &task) < 0 ||
 	    kernel_cgroup_path(session->kernel, address, cgroup_path, sizeof(cgroup_path)) < 0)
 		return NULL;
+	container = containers_find(&session->containers, task.mnt_ns_sequence);
+	if (container)
+		return container->starting == address ? container : NULL;
 	container = enter_container(session, task.mnt_ns_sequence, task.pid_ns_inum, cgroup_path);
-	if (container && !container->root_dentry) {
+	if (container) {
 		container->before_start = true;
-		container->task = address;
+		container->starting = container->task = address;
 		container->pid = task.tgid;
 	}
+	return container;
+}
+
+/* A process in a container that was entered lazily uses a file. */
+static struct container *container_of_use(struct session *session,
+					  const struct guard_view_record *record)
+{
+	struct container *container;
+	struct kernel_task task;
+
+	if (kernel_task_read(session->kernel, record->task, &task) < 0)
+		return NULL;
+	container = containers_find(&session->containers, task.mnt_ns_sequence);
+	if (!container || task.root_dentry != container->root_dentry ||
+	    task.root_dentry != record->root_dentry)
+		return NULL;
 	return container;
 }
 
@@ -298,12 +477,17 @@ static void enter_resolved(struct session *session, const struct guard_view_reco
 		return;
 	if (watches_is_building(session->watches)) {
 		entering.where = WATCH_BUILDING;
-		if (!record->errand && !session->arm.adopted)
+		if (record->cause != GUARD_VIEW_ERRAND && !session->arm.adopted)
 			entering.where |= WATCH_LIVE;
 	}
-	enter_all(&entering);
+	if (record->last && !record->n_resolved)
+		enter_lazily(&entering);
+	else
+		enter_all(&entering);
+	if (record->cause == GUARD_VIEW_LAZY)
+		watches_remove_kind(session->watches, container, WATCH_LAZY);
 	views_forget(view);
-	if (record->errand)
+	if (record->cause == GUARD_VIEW_ERRAND)
 		errands_done(&session->errands, record->errand);
 }
 
@@ -341,13 +525,20 @@ static void enter_errand(struct session *session, const struct guard_view_record
 void enter_view(struct session *session)
 {
 	const struct guard_view_record *record = &session->ring.copy.view;
-	struct container *container;
+	struct container *container = NULL;
 
-	if (record->errand) {
+	switch (record->cause) {
+	case GUARD_VIEW_ERRAND:
 		enter_errand(session, record);
 		return;
+	case GUARD_VIEW_PIVOT:
+	case GUARD_VIEW_CHROOT:
+		container = container_of_start(session, record->task);
+		break;
+	case GUARD_VIEW_LAZY:
+		container = container_of_use(session, record);
+		break;
 	}
-	container = container_of_pivot(session, record->task);
 	if (container && !is_outdated(session, record, container))
 		enter_resolved(session, record, container);
 }

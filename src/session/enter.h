@@ -4,8 +4,33 @@
 
 #include "session/session.h"
 
+/* What one view is entered with. */
+struct entering {
+	struct session *session;
+	struct container *container;
+	const struct guard_view_record *record;
+	const struct view *view;
+	unsigned int where;
+	struct exceptions **exceptions; /* by rule */
+	const struct watch *base; /* the pattern that is looked at for what is mounted below its base */
+};
+
 /* Handles a view record (session->ring.copy): enters what a container's view resolved to. */
 void enter_view(struct session *session);
+
+/* Is the item's rule for this container, as far as that is known? */
+bool enter_is_selected(const struct entering *entering, const struct plan_item *item);
+
+/* A watch for an item in this container, not placed yet: for those of its rule's operations that are in @operations. */
+struct watch enter_start_watch(const struct entering *entering, const struct plan_item *item,
+			       enum watch_kind kind, uint32_t operations);
+
+/* Adds it at a file or, with a pattern, at a base directory. The table is brought in line afterwards: watches_align(). */
+void enter_place_watch(struct entering *entering, struct watch *watch,
+		       const struct guard_identity *identity);
+
+/* The same where the keys are set already. As watches_add(); a gap is told. */
+int enter_watch(struct entering *entering, const struct watch *watch);
 
 /*
  * The container that a process with these name spaces and cgroup path lives in; entered when it is new. NULL when

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "glob/glob.h"
 #include "session/enter.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 /* The last @n names of a path, with the slash before them. */
@@ -21,68 +23,108 @@ static const char *last_names(const char *path, unsigned int n)
 	return at;
 }
 
-/* Does a base's pattern match the file? What cannot be told is taken to match, as the guard does. */
-static bool matches(const struct watch *watch, const struct guard_file_record *record,
-		    const char *accessed_path)
-{
-	const char *below = last_names(accessed_path, record->depth);
+/* What a record's watches are looked for by. */
+struct sought {
+	const struct guard_file_record *record;
+	uint64_t file_key, file_ino, base_key;
+	char path[EVENT_PATH_MAX]; /* of which the last `depth` names are below the base */
+	bool directory; /* one that moves, or is mounted upon: patterns that reach below it count */
+};
 
-	if (watch->generation != record->base.generation)
+static struct sought seek(const struct session *session)
+{
+	const struct guard_file_record *record = &session->ring.copy.file;
+	struct sought sought = {
+		.record = record,
+		.file_key = record->file.super | GUARD_KEY_FILE,
+		.file_ino = record->file.ino,
+		.base_key = record->base.super | GUARD_KEY_BASE,
+		.directory = S_ISDIR(record->mode) &&
+			     record->operations & (GUARD_OP_RENAME | GUARD_OP_MOUNT),
+	};
+
+	if (record->space) {
+		sought.file_key = GUARD_MOUNT_KEY(record->space);
+		sought.file_ino = GUARD_MOUNT_INO(record->file.super, record->file.ino);
+	}
+	ring_text(&session->ring, record->path, sought.path, sizeof(sought.path));
+	return sought;
+}
+
+/* Could the pattern match something below the directory? */
+static bool matches_below(const char *pattern, const char *path)
+{
+	const char *left[PLAN_MAX_LEFT];
+
+	return plan_left_below(pattern, path, left) > 0;
+}
+
+/* Does a base's pattern match the file? What cannot be told is taken to match, as the guard does. */
+static bool matches(const struct watch *watch, const struct sought *sought)
+{
+	const char *below = last_names(sought->path, sought->record->depth);
+
+	if (watch->generation != sought->record->base.generation || !watch->pattern)
 		return false;
-	if (record->depth > GLOB_MAX_DEPTH)
+	if (sought->record->depth > GLOB_MAX_DEPTH)
 		return glob_is_deep(watch->pattern);
-	return !*below || plan_matches(watch->pattern, below + 1);
+	return !*below || plan_matches(watch->pattern, below + 1) ||
+	       (sought->directory && matches_below(watch->pattern, below + 1));
 }
 
 /* A file's watches: by its identity, then the patterns that it matched. Start with NULL. */
-static const struct watch *next_watch(const struct session *session,
-				      const struct guard_file_record *record,
-				      const char *accessed_path, const struct watch *after)
+static const struct watch *next_watch(const struct session *session, const struct sought *sought,
+				      const struct watch *after)
 {
-	const uint64_t file = record->file.super | GUARD_KEY_FILE;
-	const uint64_t base = record->base.super | GUARD_KEY_BASE;
 	const struct watch *watch = after;
 
-	if (!after || after->key == file) {
+	if (!after || after->key == sought->file_key) {
 		do {
-			watch = watches_next(session->watches, file, record->file.ino, watch);
-		} while (watch && watch->generation != record->file.generation);
-		if (watch || !record->depth)
+			watch = watches_next(session->watches, sought->file_key, sought->file_ino,
+					     watch);
+		} while (watch && watch->generation != sought->record->file.generation);
+		if (watch || !sought->record->depth)
 			return watch;
 	}
 	do {
-		watch = watches_next(session->watches, base, record->base.ino, watch);
-	} while (watch && !matches(watch, record, accessed_path));
+		watch = watches_next(session->watches, sought->base_key, sought->record->base.ino,
+				     watch);
+	} while (watch && !matches(watch, sought));
 	return watch;
 }
 
 /*
  * The rule that an operation is told under: one that refuses it if it was refused; of these, one of the container
- * that the process lives in, if any; of these, the first in the policy.
+ * that the process lives in, if any; of these, the first in the policy. A change of the file's identity is refused wherever
+ * anything is.
  */
 static unsigned int rank(const struct watch *watch, const struct guard_file_record *record,
 			 uint32_t operation)
 {
+	uint32_t denies = watch_denies(watch), reports = watch_reports(watch), wanted = operation;
 	unsigned int rank = 1;
 
-	if (!watch->item || !((watch->deny | watch->report) & operation))
+	if (operation == GUARD_OP_MOUNT)
+		wanted |= GUARD_OP_MOUNT_ABOVE;
+	if (operation == GUARD_OP_ATTR_FLAGS && denies && record->denied)
+		wanted |= denies;
+	if (!watch->item || !((denies | reports) & wanted))
 		return 0;
-	if (!(record->denied & operation) == !(watch->deny & operation))
+	if (!(record->denied & operation) == !(denies & wanted))
 		rank += 2;
 	if (watch->container->mnt_ns == record->process.mnt_ns)
 		rank += 1;
 	return rank;
 }
 
-static const struct watch *find_watch(const struct session *session,
-				      const struct guard_file_record *record,
-				      const char *accessed_path, uint32_t operation)
+static const struct watch *find_watch(const struct session *session, const struct sought *sought,
+				      uint32_t operation)
 {
 	const struct watch *best = NULL, *watch = NULL;
 	unsigned int best_rank = 0;
 
-	while ((watch = next_watch(session, record, accessed_path, watch))) {
-		unsigned int this = rank(watch, record, operation);
+	while ((watch = next_watch(session, sought, watch))) {
+		unsigned int this = rank(watch, sought->record, operation);
 
 		if (this > best_rank ||
 		    (this && this == best_rank && watch->item->rule < best->item->rule)) {
@@ -121,8 +163,7 @@ static void fill_process(struct event_process *process, const struct session *se
 	process->ppid = process->n_parents ? process->parents[0].pid : 0;
 }
 
-static void fill_file(struct event_file *file, const struct session *session,
-		      const struct guard_file_record *record)
+static void fill_file(struct event_file *file, const struct guard_file_record *record)
 {
 	file->device_major = record->file.device >> 20;
 	file->device_minor = record->file.device & 0xfffff;
@@ -132,26 +173,55 @@ static void fill_file(struct event_file *file, const struct session *session,
 	file->uid = record->uid;
 	file->gid = record->gid;
 	file->size = record->file_size;
-	ring_text(&session->ring, record->path, file->accessed_path, sizeof(file->accessed_path));
+}
+
+/* A path from the root of the container's own file system is what a process in the container sees. */
+static bool is_seen(const struct sought *sought, const struct watch *watch)
+{
+	return sought->record->path_kind == GUARD_PATH_SEEN ||
+	       (watch && sought->record->file.super == watch->container->root_super &&
+		watch->container->mnt_ns == sought->record->process.mnt_ns);
 }
 
 /* As the container sees it. A process in the container sees just that; for others it is what the rule names. */
-static void fill_path(struct event *event, const struct guard_file_record *record,
-		      const struct watch *watch)
+static void fill_path(struct event *event, const struct sought *sought, const struct watch *watch)
 {
 	struct event_file *file = &event->file;
 
-	if (!watch || (event->process.in_container && file->accessed_path[0])) {
-		snprintf(file->path, sizeof(file->path), "%s", file->accessed_path);
-		return;
-	}
-	if (!watch->pattern) {
+	if (is_seen(sought, watch))
+		snprintf(file->accessed_path, sizeof(file->accessed_path), "%s", sought->path);
+	if (!watch || (event->process.in_container && file->accessed_path[0]))
+		snprintf(file->path, sizeof(file->path), "%s", sought->path);
+	else if (!watch->pattern)
 		snprintf(file->path, sizeof(file->path), "%s",
 			 watch->base_path ? watch->base_path : watch->item->path);
+	else
+		snprintf(file->path, sizeof(file->path), "%s%s",
+			 watch->base_path ? watch->base_path : "",
+			 last_names(sought->path, sought->record->depth));
+}
+
+/*
+ * The other name of a rename or a link. It is told from the root of its file system: in the same directory it stands
+ * beside the file, else, elsewhere than on the container's root, that is all that is known.
+ */
+static void fill_other_path(struct event *event, const struct session *session,
+			    const struct sought *sought)
+{
+	const struct guard_file_record *record = sought->record;
+	char other[EVENT_PATH_MAX], *to = record->role == GUARD_ROLE_TARGET ? event->file.source_path
+									   : event->file.target_path;
+	size_t n = (size_t)(last_names(sought->path, 1) - sought->path);
+
+	ring_text(&session->ring, record->other_path, other, sizeof(other));
+	if (record->role == GUARD_ROLE_NONE || !other[0])
 		return;
-	}
-	snprintf(file->path, sizeof(file->path), "%s%s", watch->base_path ? watch->base_path : "",
-		 last_names(file->accessed_path, record->depth));
+	if (!strncmp(other, sought->path, n) && other[n] == '/' && !strchr(other + n + 1, '/'))
+		snprintf(to, EVENT_PATH_MAX, "%.*s%s",
+			 (int)(last_names(event->file.path, 1) - event->file.path), event->file.path,
+			 other + n);
+	else
+		snprintf(to, EVENT_PATH_MAX, "%s", other);
 }
 
 static void fill_container(struct event_container *to, const struct container *from)
@@ -180,10 +250,58 @@ static void fill_rule(struct event *event, const struct watch *watch)
 	event->action = rule->action;
 }
 
-static void tell(struct session *session, const struct guard_file_record *record,
-		 uint32_t operation)
+/* Two times the same, in the ring's order. */
+static bool same_thread(const struct last_told *last, const struct guard_file_record *record)
 {
-	const struct watch *watch;
+	return last->tid == record->process.tid && last->start_ns == record->process.start_ns;
+}
+
+/*
+ * An exchange of two names comes twice, the second time swapped, so that a file that took part comes as source and as target. Only an
+ * exchange leaves the two dentries as they were for the same thread to swap.
+ */
+static bool is_swapped(struct session *session, const struct guard_file_record *record)
+{
+	struct last_told *last = &session->last_told;
+	bool swapped = record->operations == GUARD_OP_RENAME && last->operation == GUARD_OP_RENAME &&
+		       same_thread(last, record) && record->dentry_from &&
+		       last->dentry_from == record->dentry_to && last->dentry_to == record->dentry_from &&
+		       last->file_super == record->file.super && last->file_ino == record->file.ino;
+
+	last->operation = record->operations;
+	last->tid = record->process.tid;
+	last->start_ns = record->process.start_ns;
+	last->dentry_from = record->dentry_from;
+	last->dentry_to = record->dentry_to;
+	last->file_super = record->file.super;
+	last->file_ino = record->file.ino;
+	return swapped;
+}
+
+/*
+ * Overlayfs makes a new file in the upper layer with credentials that are made for that one call, so that the guard cannot
+ * tell them. It was told above just before, for the same container and rule.
+ */
+static bool is_told_above(struct session *session, const struct guard_file_record *record,
+			  const struct watch *watch, uint32_t operation)
+{
+	struct last_made *last = &session->last_made;
+	bool told;
+
+	if (!watch || record->denied || record->file.ino)
+		return false;
+	told = record->nested && watch->kind == WATCH_LAYER && last->tid == record->process.tid &&
+	       last->start_ns == record->process.start_ns && last->operation == operation &&
+	       last->item == watch->item && !last->nested;
+	*last = (struct last_made){ record->process.tid, operation, record->process.start_ns,
+				    watch->item, record->nested };
+	return told;
+}
+
+static void tell(struct session *session, const struct sought *sought, uint32_t operation)
+{
+	const struct guard_file_record *record = sought->record;
+	const struct watch *watch = find_watch(session, sought, operation);
 	struct event event = {
 		.sequence = session->n_events,
 		.time_ns = clock_ns(CLOCK_REALTIME),
@@ -191,17 +309,20 @@ static void tell(struct session *session, const struct guard_file_record *record
 		.vm = session->name,
 		.operation = operation,
 		.denied = record->denied != 0, /* one refused operation refuses the open */
+		.killed = record->denied && record->killed,
 	};
 
-	fill_file(&event.file, session, record);
+	if (is_told_above(session, record, watch, operation))
+		return;
+	fill_file(&event.file, record);
 	fill_process(&event.process, session, record);
-	watch = find_watch(session, record, event.file.accessed_path, operation);
 	if (watch) {
 		event.process.in_container = watch->container->mnt_ns == record->process.mnt_ns;
 		enter_hostname_known(session, watch->container);
 		fill_container(&event.container, watch->container);
 	}
-	fill_path(&event, record, watch);
+	fill_path(&event, sought, watch);
+	fill_other_path(&event, session, sought);
 	fill_rule(&event, watch);
 	session->n_events++;
 	session->n_denied += event.denied;
@@ -210,22 +331,21 @@ static void tell(struct session *session, const struct guard_file_record *record
 }
 
 /* The guard waits: which rules with host names hold for the containers whose file this is? */
-static void answer(struct session *session, const struct guard_file_record *record)
+static void answer(struct session *session, const struct sought *sought)
 {
 	const struct watch *watch = NULL;
 	struct container *asked[16];
-	char path[EVENT_PATH_MAX];
 	size_t n = 0;
 
-	ring_text(&session->ring, record->path, path, sizeof(path));
-	while (n < 16 && (watch = next_watch(session, record, path, watch))) {
-		if (watch->report & GUARD_OP_ASK)
+	while (n < ARRAY_SIZE(asked) && (watch = next_watch(session, sought, watch))) {
+		if (watch->undecided)
 			asked[n++] = watch->container;
 	}
 	for (size_t i = 0; i < n; i++) {
 		bool decided = enter_hostname_known(session, asked[i]);
 
 		/* Not decided: as if it kept the guest's name, for this once. */
+		asked[i]->n_trips_after++;
 		watches_settle(session->watches, asked[i],
 			       decided ? asked[i]->hostname : session->guest_hostname, decided);
 	}
@@ -233,11 +353,13 @@ static void answer(struct session *session, const struct guard_file_record *reco
 
 static void tell_all(struct session *session)
 {
-	const struct guard_file_record *record = &session->ring.copy.file;
+	const struct sought sought = seek(session);
 
+	if (is_swapped(session, sought.record))
+		return;
 	for (uint32_t i = 0; i < POLICY_N_OPERATIONS; i++) {
-		if (record->reported & 1u << i)
-			tell(session, record, 1u << i);
+		if (sought.record->reported & 1u << i)
+			tell(session, &sought, 1u << i);
 	}
 }
 
@@ -271,7 +393,9 @@ void report_held(struct session *session)
 void report_file(struct session *session)
 {
 	if (session->ring.copy.file.asked) {
-		answer(session, &session->ring.copy.file);
+		const struct sought sought = seek(session);
+
+		answer(session, &sought);
 		return;
 	}
 	/*

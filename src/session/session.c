@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "session/enter.h"
+#include "session/follow.h"
+#include "session/layers.h"
 #include "session/report.h"
 #include "session/sweep.h"
 #include "util/cleanup.h"
@@ -51,6 +53,8 @@ static void forget_kernel(struct session *session)
 	session->kernel = kernel_free(session->kernel);
 	session->profile = profile_free(session->profile);
 	memset(&session->arm, 0, sizeof(session->arm));
+	memset(&session->last_told, 0, sizeof(session->last_told));
+	memset(&session->last_made, 0, sizeof(session->last_made));
 }
 
 static void forget_old_policy(struct session *session)
@@ -75,6 +79,17 @@ struct session *session_leave(struct session *session)
 	return NULL;
 }
 
+static void set_flags(const struct session *session, const struct policy *policy)
+{
+	uint64_t flags = 0;
+
+	if (policy->refuse_unresolved)
+		flags |= GUARD_REFUSE_UNRESOLVED;
+	if (policy->lazy)
+		flags |= GUARD_LAZY;
+	__atomic_store_n(&vault_of(session)->flags, flags, __ATOMIC_RELAXED);
+}
+
 /* The host's side of a guard that has just been put in place, or was found there. */
 static int take_up(struct session *session, struct error *err)
 {
@@ -86,7 +101,7 @@ static int take_up(struct session *session, struct error *err)
 	r = table_new(&session->table, vault->host, vault->size, session->arm.adopted, err);
 	if (r < 0)
 		return r;
-	session->watches = watches_new(session->table);
+	session->watches = watches_new(session->table, &session->containers);
 	if (!session->watches)
 		return error_set(err, -ENOMEM, "out of memory");
 	/* What an earlier daemon left in force stays so until all is resolved again. */
@@ -97,6 +112,8 @@ static int take_up(struct session *session, struct error *err)
 	ring_init(&session->ring, mailbox->host, mailbox->size, vault_of(session));
 	session->errands.last_id =
 		clock_ns(CLOCK_MONOTONIC); /* not an id that an earlier daemon used */
+	vault_of(session)->guest_space = session->guest_mnt_ns;
+	set_flags(session, session->plan->policy);
 	session->names_sequence = plan_publish(session->plan, vault_of(session));
 	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
 	return 0;
@@ -175,6 +192,9 @@ static bool drain(struct session *session, uint64_t n)
 		case GUARD_RECORD_VIEW:
 			enter_view(session);
 			break;
+		case GUARD_RECORD_FOLLOW:
+			follow_names(session);
+			break;
 		case GUARD_RECORD_SUPER_GONE:
 			sweep_super(session, session->ring.copy.super.super);
 			break;
@@ -221,6 +241,7 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	session->plan = plan;
 	session->policy = policy;
 	if (session->state == SESSION_GUARDING) {
+		set_flags(session, policy);
 		session->names_sequence = plan_publish(plan, vault_of(session));
 		views_clear(&session->views);
 		sweep_resolve_all(session);
@@ -254,6 +275,7 @@ static void run_errands(struct session *session)
 	if (watches_is_building(session->watches) && session->swept &&
 	    errands_are_done(&session->errands)) {
 		watches_publish(session->watches);
+		layers_forget_others(&session->containers, session->plan);
 		report_held(session);
 		session->old_until = session->ring.next + session->ring.n_slots;
 		log_info("%s: policy %s in force in %zu containers", session->name,

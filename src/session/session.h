@@ -49,6 +49,19 @@ struct held {
 	size_t n;
 };
 
+/* What was told last, to know the same from its other side: see report.c. */
+struct last_told {
+	uint32_t tid, operation;
+	uint64_t start_ns, dentry_from, dentry_to, file_super, file_ino;
+};
+
+struct last_made {
+	uint32_t tid, operation;
+	uint64_t start_ns;
+	const struct plan_item *item;
+	bool nested;
+};
+
 struct session {
 	char name[64];
 	char qmp_path[256];
@@ -68,6 +81,8 @@ struct session {
 	struct views views;
 	struct held held;
 	struct errands errands;
+	struct last_told last_told;
+	struct last_made last_made;
 
 	struct policy *policy, *old_policy; /* the old one: while events may still name its rules */
 	struct plan *plan, *old_plan;

@@ -12,19 +12,50 @@
 
 struct watches {
 	struct table *table;
+	const struct containers *containers;
 	struct watch *buckets[N_BUCKETS];
 	bool has_fresh[N_BUCKETS];
 	size_t n;
 	bool building;
 };
 
-struct watches *watches_new(struct table *table)
+struct watches *watches_new(struct table *table, const struct containers *containers)
 {
 	struct watches *watches = calloc(1, sizeof(*watches));
 
-	if (watches)
+	if (watches) {
 		watches->table = table;
+		watches->containers = containers;
+	}
 	return watches;
+}
+
+static const struct policy_rule *rule_of(const struct watch *watch)
+{
+	return watch->item ? &watch->plan->policy->rules[watch->item->rule] : NULL;
+}
+
+uint32_t watch_reports(const struct watch *watch)
+{
+	uint32_t reports = watch->selected ? watch->operations : 0;
+
+	if (watch->undecided)
+		reports |= GUARD_OP_ASK;
+	if (watch->kind == WATCH_FILE || watch->kind == WATCH_ABOVE)
+		reports |= GUARD_OP_FOLLOW;
+	return watch->kind == WATCH_LAZY ? GUARD_OP_LAZY : reports;
+}
+
+uint32_t watch_denies(const struct watch *watch)
+{
+	const struct policy_rule *rule = rule_of(watch);
+
+	return rule && watch->selected && rule->action != POLICY_AUDIT ? watch->operations : 0;
+}
+
+static uint32_t kills(const struct watch *watch)
+{
+	return watch->item && rule_of(watch)->action == POLICY_KILL ? watch_denies(watch) : 0;
 }
 
 static struct watch **bucket(const struct watches *watches, uint64_t key, uint64_t ino)
@@ -42,7 +73,9 @@ static void drop(struct watches *watches, struct watch **at)
 	*at = watch->next;
 	watches->n--;
 	container_unref(watch->container);
+	exceptions_unref(watch->exceptions);
 	free(watch->base_path);
+	free(watch->text);
 	free(watch);
 }
 
@@ -74,26 +107,89 @@ const struct watch *watches_next(const struct watches *watches, uint64_t key, ui
 	return next_at(watches, key, ino, after, WATCH_LIVE);
 }
 
-static int sync_base(struct watches *watches, const struct watch *first, unsigned int where,
-		     struct error *err)
-{
-	_cleanup_(freep) struct table_pattern *patterns = NULL;
-	size_t n = 0;
+/* What the watches of one entry add up to. */
+struct sum {
+	struct guard_entry entry;
+	struct table_clause *clauses;
+	size_t n, room;
+	uint32_t *index; /* of clauses by text and exceptions: open addressing, index + 1, twice `room` places */
+};
 
-	patterns = calloc(GUARD_MAX_PATTERNS, sizeof(*patterns));
-	if (!patterns)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (const struct watch *w = first; w; w = next_at(watches, w->key, w->ino, w, where)) {
+static void sum_end(struct sum *sum)
+{
+	for (size_t i = 0; i < sum->n; i++)
+		free((void *)sum->clauses[i].exceptions);
+	free(sum->clauses);
+	free(sum->index);
+}
+
+static int sum_begin(struct sum *sum, size_t room)
+{
+	sum->room = room;
+	sum->clauses = calloc(room, sizeof(*sum->clauses));
+	sum->index = calloc(2 * room, sizeof(*sum->index));
+	return sum->clauses && sum->index ? 0 : -ENOMEM;
+}
+
+/* Clauses for the same text without exceptions are one: a layer's, of many containers. */
+static struct table_clause *clause_for(struct sum *sum, const struct watch *watch)
+{
+	size_t at = (uintptr_t)watch->pattern * 0x9e3779b97f4a7c15ULL % (2 * sum->room);
+	struct table_clause *clause;
+
+	for (; sum->index[at]; at = (at + 1) % (2 * sum->room)) {
+		clause = &sum->clauses[sum->index[at] - 1];
+		if (clause->text == watch->pattern && !clause->n_exceptions && !watch->exceptions)
+			return clause;
+	}
+	sum->index[at] = (uint32_t)++sum->n;
+	clause = &sum->clauses[sum->n - 1];
+	clause->text = watch->pattern;
+	return clause;
+}
+
+static int add_to_sum(struct sum *sum, const struct watches *watches, const struct watch *watch)
+{
+	struct guard_exception *rows = NULL;
+	struct table_clause *clause;
+	int n;
+
+	if (!watch->pattern && !watch->exceptions && !kills(watch)) {
+		sum->entry.deny |= watch_denies(watch);
+		sum->entry.report |= watch_reports(watch);
+		return 0;
+	}
+	sum->entry.report |= watch_reports(watch) & GUARD_OP_FOLLOW;
+	clause = clause_for(sum, watch);
+	clause->deny |= watch_denies(watch);
+	clause->report |= watch_reports(watch) & ~GUARD_OP_FOLLOW;
+	clause->kill |= kills(watch);
+	if (!watch->exceptions)
+		return 0;
+	n = exceptions_rows(watch->exceptions, watches->containers, &rows);
+	if (n < 0)
+		return n;
+	clause->exceptions = rows;
+	clause->n_exceptions = (uint32_t)n;
+	return 0;
+}
+
+static int sum_up(struct sum *sum, const struct watches *watches, const struct watch *first,
+		  unsigned int where)
+{
+	int r = 0;
+
+	for (const struct watch *w = first; w && r == 0; w = next_at(watches, w->key, w->ino, w, where)) {
 		if (w->generation != first->generation)
 			continue;
-		if (n == GUARD_MAX_PATTERNS)
-			return error_set(err, -ENOSPC,
-					 "more than %d patterns hang from one directory",
-					 GUARD_MAX_PATTERNS);
-		patterns[n++] = (struct table_pattern){ w->pattern, w->deny, w->report };
+		if (w->kind == WATCH_MARK)
+			sum->entry.deny = w->levels > sum->entry.deny ? w->levels : sum->entry.deny;
+		else if (w->kind == WATCH_SPACE)
+			sum->entry.deny |= w->refuses;
+		else if (w->kind != WATCH_CREDS)
+			r = add_to_sum(sum, watches, w);
 	}
-	return table_set_base(watches->table, first->key & ~7ULL, first->ino, first->generation,
-			      patterns, n, err);
+	return r;
 }
 
 /*
@@ -104,26 +200,20 @@ static int sync_one(struct watches *watches, uint64_t key, uint64_t ino, unsigne
 		    struct error *err)
 {
 	const struct watch *first = next_at(watches, key, ino, NULL, where);
-	struct guard_entry entry = { .key = key, .ino = ino };
+	_cleanup_(sum_end) struct sum sum = { .entry = { .key = key, .ino = ino } };
+	size_t n = 0;
 
 	table_target(watches->table, where == WATCH_LIVE);
 	if (!first) {
 		table_remove(watches->table, key, ino);
 		return 0;
 	}
-	if ((key & 7) == GUARD_KEY_BASE)
-		return sync_base(watches, first, where, err);
-	entry.generation = first->generation;
-	for (const struct watch *w = first; w; w = next_at(watches, key, ino, w, where)) {
-		if (w->generation != first->generation)
-			continue;
-		if ((key & 7) == GUARD_KEY_SUPER)
-			entry.deny = w->levels > entry.deny ? w->levels : entry.deny;
-		else
-			entry.deny |= w->deny;
-		entry.report |= w->report;
-	}
-	return table_set(watches->table, &entry, err);
+	for (const struct watch *w = first; w; w = next_at(watches, key, ino, w, where))
+		n++;
+	sum.entry.generation = first->generation;
+	if (sum_begin(&sum, n) < 0 || sum_up(&sum, watches, first, where) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return table_set(watches->table, &sum.entry, sum.clauses, sum.n, err);
 }
 
 /* First where a try costs nothing: in the table in force each change of a base uses up room. */
@@ -139,35 +229,90 @@ static int align(struct watches *watches, uint64_t key, uint64_t ino, unsigned i
 	return r;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* A layer's is every container's that has the layer; what stands above several files of a rule, or follows one, is there once. */
 static bool is_same(const struct watch *a, const struct watch *b)
 {
-	return a->container == b->container && a->item == b->item && a->where == b->where &&
-	       a->generation == b->generation && a->levels >= b->levels && a->pattern == b->pattern;
+	if (a->kind != b->kind || a->generation != b->generation || a->plan != b->plan ||
+	    !same_text(a->pattern, b->pattern))
+		return false;
+	if (a->kind == WATCH_LAYER)
+		return a->item == b->item && a->exceptions == b->exceptions;
+	if (a->container != b->container || a->where != b->where || a->levels < b->levels)
+		return false;
+	if (a->kind == WATCH_ABOVE || (a->kind == WATCH_MOUNT && a->operations == b->operations))
+		return a->item->rule == b->item->rule;
+	return a->item == b->item;
+}
+
+static struct watch *find_same(const struct watch *first, const struct watch *like)
+{
+	for (struct watch *watch = (struct watch *)first; watch; watch = watch->next) {
+		if (watch->key == like->key && watch->ino == like->ino && is_same(watch, like))
+			return watch;
+	}
+	return NULL;
+}
+
+static void mark_fresh(struct watches *watches, struct watch *watch)
+{
+	watch->fresh = true;
+	watches->has_fresh[bucket(watches, watch->key, watch->ino) - watches->buckets] = true;
+}
+
+static bool copy_texts(struct watch *watch, const struct watch *like)
+{
+	watch->base_path = like->base_path ? strdup(like->base_path) : NULL;
+	watch->text = like->text ? strdup(like->text) : NULL;
+	if (watch->text)
+		watch->pattern = watch->text;
+	return (watch->base_path || !like->base_path) && (watch->text || !like->text);
+}
+
+/* One more container has the layer. */
+static void share(struct watches *watches, struct watch *watch, const struct watch *like)
+{
+	watch->n_users++;
+	if ((watch->where | like->where) == watch->where)
+		return;
+	watch->where |= like->where;
+	mark_fresh(watches, watch);
 }
 
 int watches_add(struct watches *watches, const struct watch *like, struct error *err)
 {
 	struct watch **head = bucket(watches, like->key, like->ino), *watch;
 
-	for (watch = *head; watch; watch = watch->next) {
-		if (watch->key == like->key && watch->ino == like->ino && is_same(watch, like))
-			return 0;
-	}
+	watch = find_same(*head, like);
+	if (watch && watch->kind == WATCH_LAYER)
+		share(watches, watch, like);
+	if (watch)
+		return watch->kind == WATCH_LAYER;
 	if (watches->n >= MAX_WATCHES)
 		return error_set(err, -ENOSPC, "more than %u watches in one guest", MAX_WATCHES);
 	watch = malloc(sizeof(*watch));
 	if (!watch)
 		return error_set(err, -ENOMEM, "out of memory");
 	*watch = *like;
-	if (like->base_path)
-		watch->base_path = strdup(like->base_path);
-	container_ref(watch->container);
+	watch->n_users = 1;
+	if (!copy_texts(watch, like)) {
+		free(watch->base_path);
+		free(watch->text);
+		free(watch);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	if (watch->container)
+		container_ref(watch->container);
+	exceptions_ref(watch->exceptions);
 	watch->next = *head;
-	watch->fresh = true;
 	*head = watch;
-	watches->has_fresh[head - watches->buckets] = true;
+	mark_fresh(watches, watch);
 	watches->n++;
-	return 0;
+	return 1;
 }
 
 static struct watch **first_fresh(struct watch **at)
@@ -245,14 +390,26 @@ static void remove_where(struct watches *watches, watch_test_t test, const void 
 	}
 }
 
+struct of_kind {
+	const struct container *container;
+	enum watch_kind kind;
+};
+
 static bool of_container(const struct watch *watch, const void *container)
 {
-	return watch->container == container;
+	return watch->container == container && watch->kind != WATCH_LAYER;
+}
+
+static bool of_kind(const struct watch *watch, const void *data)
+{
+	const struct of_kind *want = data;
+
+	return watch->container == want->container && watch->kind == want->kind;
 }
 
 static bool of_super(const struct watch *watch, const void *super)
 {
-	return (watch->key & ~7ULL) == *(const uint64_t *)super;
+	return watch->super == *(const uint64_t *)super;
 }
 
 static bool not_building(const struct watch *watch, const void *data)
@@ -267,8 +424,64 @@ static bool only_building(const struct watch *watch, const void *data)
 	return watch->where == WATCH_BUILDING;
 }
 
-void watches_remove_container(struct watches *watches, const struct container *container)
+/* Another container that has the layer too, and will stay. */
+static struct container *another_user(const struct watches *watches, const struct watch *watch,
+				      const struct container *but)
 {
+	for (struct container *c = watches->containers->first; c; c = c->next) {
+		for (const struct layer_use *use = c->layers; use && c != but; use = use->next) {
+			if (use->key == watch->key && use->ino == watch->ino &&
+			    use->plan == watch->plan && use->items[watch->item - watch->plan->items])
+				return c;
+		}
+	}
+	return NULL;
+}
+
+static void pass_on(const struct watches *watches, struct watch *watch, struct container *from)
+{
+	struct container *to = watch->container == from ? another_user(watches, watch, from) : NULL;
+
+	if (!to)
+		return;
+	container_ref(to);
+	container_unref(watch->container);
+	watch->container = to;
+}
+
+static void leave_layer(struct watches *watches, struct container *container,
+			const struct layer_use *use)
+{
+	struct watch **at = bucket(watches, use->key, use->ino);
+	unsigned int changed = 0;
+
+	while (*at) {
+		struct watch *watch = *at;
+
+		if (watch->kind != WATCH_LAYER || watch->key != use->key || watch->ino != use->ino ||
+		    watch->plan != use->plan || !use->items[watch->item - watch->plan->items]) {
+			at = &watch->next;
+		} else if (--watch->n_users) {
+			pass_on(watches, watch, container);
+			at = &watch->next;
+		} else {
+			changed |= watch->where;
+			drop(watches, at);
+		}
+	}
+	if (changed)
+		align(watches, use->key, use->ino, changed, NULL);
+}
+
+void watches_remove_container(struct watches *watches, struct container *container)
+{
+	while (container->layers) {
+		struct layer_use *use = container->layers;
+
+		container->layers = use->next;
+		leave_layer(watches, container, use);
+		free(use);
+	}
 	remove_where(watches, of_container, container);
 }
 
@@ -277,24 +490,56 @@ void watches_remove_super(struct watches *watches, uint64_t super)
 	remove_where(watches, of_super, &super);
 }
 
+void watches_remove_file(struct watches *watches, uint64_t key, uint64_t ino, uint32_t generation)
+{
+	struct watch **at = bucket(watches, key, ino);
+	unsigned int where = 0;
+
+	while (*at) {
+		struct watch *watch = *at;
+
+		if (watch->key != key || watch->ino != ino || watch->generation != generation) {
+			at = &watch->next;
+			continue;
+		}
+		where |= watch->where;
+		drop(watches, at);
+	}
+	if (where)
+		align(watches, key, ino, where, NULL);
+}
+
+bool watches_remove_kind(struct watches *watches, struct container *container, enum watch_kind kind)
+{
+	const struct of_kind want = { container, kind };
+	size_t before = watches->n;
+
+	remove_where(watches, of_kind, &want);
+	return watches->n != before;
+}
+
 void watches_settle(struct watches *watches, const struct container *container,
 		    const char *hostname, bool decided)
 {
 	for (size_t i = 0; i < N_BUCKETS; i++) {
 		for (struct watch *w = watches->buckets[i]; w; w = w->next) {
-			const struct policy_rule *rule;
-			bool selected;
-
-			if (w->container != container || !(w->report & GUARD_OP_ASK))
+			if (w->container != container || !w->undecided)
 				continue;
-			rule = &w->plan->policy->rules[w->item->rule];
-			selected = policy_selects(&rule->containers, container->name.id,
-						  container->name.engine, hostname);
-			w->report = selected ? rule->operations : 0;
-			w->deny = selected && rule->action == POLICY_DENY ? rule->operations : 0;
-			if (!decided)
-				w->report |= GUARD_OP_ASK;
-			align(watches, w->key, w->ino, w->where, NULL);
+			w->selected = policy_selects(&rule_of(w)->containers, container->name.id,
+						     container->name.engine, hostname);
+			w->undecided = !decided;
+			mark_fresh(watches, w);
+		}
+	}
+	watches_align(watches, NULL);
+}
+
+void watches_refresh_exceptions(struct watches *watches, const struct container *container)
+{
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		for (struct watch *w = watches->buckets[i]; w; w = w->next) {
+			if (exceptions_select(w->exceptions, container))
+				mark_fresh(watches, w);
 		}
 	}
 }

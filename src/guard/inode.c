@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The hooks on names and on what is told of a file beside its content. The kernel calls them with the directories locked. */
+#include "guard/judge.h"
+
+static struct subject entry_of(const void *dentry, const void *directory)
+{
+	return subject_of(dentry_inode(dentry), dentry, inode_super(directory));
+}
+
+/* Something new at a name where nothing is. */
+static int judge_new(const void *directory, const void *dentry, uint32_t operation,
+		     const void *other)
+{
+	struct attempt attempt = {
+		.operations = operation,
+		.role = other ? GUARD_ROLE_TARGET : GUARD_ROLE_NONE,
+		.other = other,
+	};
+	uint64_t super = inode_super(directory);
+
+	if (!maybe_watched(super, NULL))
+		return 0;
+	attempt.subject = subject_of(NULL, dentry, super);
+	return judge(&attempt, NULL);
+}
+
+int guard_inode_create(void *directory, void *dentry, uint16_t mode)
+{
+	(void)mode;
+	return judge_new(directory, dentry, GUARD_OP_CREATE, NULL);
+}
+
+int guard_inode_mkdir(void *directory, void *dentry, uint16_t mode)
+{
+	(void)mode;
+	return judge_new(directory, dentry, GUARD_OP_CREATE, NULL);
+}
+
+int guard_inode_mknod(void *directory, void *dentry, uint16_t mode, uint32_t device)
+{
+	(void)mode;
+	(void)device;
+	return judge_new(directory, dentry, GUARD_OP_CREATE, NULL);
+}
+
+int guard_inode_symlink(void *directory, void *dentry, const char *content)
+{
+	(void)content;
+	return judge_new(directory, dentry, GUARD_OP_SYMLINK, NULL);
+}
+
+int guard_inode_link(void *old_dentry, void *directory, void *dentry)
+{
+	const void *inode = dentry_inode(old_dentry);
+	struct attempt attempt = {
+		.subject = entry_of(old_dentry, directory),
+		.operations = GUARD_OP_LINK,
+		.role = GUARD_ROLE_SOURCE,
+		.other = dentry,
+	};
+	int r = 0;
+
+	if (inode && maybe_watched(attempt.subject.super, inode))
+		r = judge(&attempt, NULL);
+	return r ? r : judge_new(directory, dentry, GUARD_OP_LINK, old_dentry);
+}
+
+static __attribute__((noinline)) int judge_removal(const void *directory, const void *dentry)
+{
+	struct attempt attempt = {
+		.subject = entry_of(dentry, directory),
+		.operations = GUARD_OP_DELETE,
+	};
+	bool followed;
+	int r = judge(&attempt, &followed);
+
+	if (followed)
+		follow_name(attempt.subject.inode, directory, dentry, GUARD_FOLLOW_GONE);
+	return r;
+}
+
+int guard_inode_unlink(void *directory, void *dentry)
+{
+	const void *inode = dentry_inode(dentry);
+
+	return inode && maybe_watched(inode_super(inode), inode) ? judge_removal(directory, dentry)
+								 : 0;
+}
+
+static bool is_directory(const void *inode)
+{
+	return inode && (inode_mode(inode) & S_IFMT) == S_IFDIR;
+}
+
+/* What moves away from @from, or, as target, what was at @to and is replaced. */
+static __attribute__((noinline)) int judge_move(const void *from, const void *to, uint32_t role,
+						const void *directory, bool *ret_followed)
+{
+	const void *dentry = role == GUARD_ROLE_SOURCE ? from : to;
+	const void *other = role == GUARD_ROLE_SOURCE ? to : from;
+	struct attempt attempt = {
+		.subject = entry_of(dentry, directory),
+		.operations = GUARD_OP_RENAME,
+		.role = role,
+		.other = other,
+		.from = from,
+		.to = to,
+	};
+
+	if (is_directory(dentry_inode(from)))
+		attempt.subject.moves_to = other;
+	return judge(&attempt, ret_followed);
+}
+
+int guard_inode_rename(void *old_directory, void *old_dentry, void *new_directory, void *new_dentry)
+{
+	const void *moved = dentry_inode(old_dentry), *replaced = dentry_inode(new_dentry);
+	uint64_t super = inode_super(old_directory);
+	bool source_followed = false, target_followed = false;
+	int r = 0;
+
+	if (moved && maybe_watched(super, moved))
+		r = judge_move(old_dentry, new_dentry, GUARD_ROLE_SOURCE, old_directory,
+			       &source_followed);
+	if (!r && maybe_watched(super, replaced))
+		r = judge_move(old_dentry, new_dentry, GUARD_ROLE_TARGET, new_directory,
+			       &target_followed);
+	if (r)
+		return r;
+	if (source_followed)
+		follow_name(moved, old_directory, old_dentry, GUARD_FOLLOW_MOVED);
+	if (target_followed)
+		follow_name(replaced, new_directory, new_dentry, GUARD_FOLLOW_GONE);
+	return 0;
+}
+
+static int judge_inode(const void *dentry, uint32_t operation, bool truncates_opened)
+{
+	const void *inode = dentry_inode(dentry);
+	struct attempt attempt = {
+		.operations = operation,
+		.truncates_opened = truncates_opened,
+	};
+
+	if (!inode || !maybe_watched(inode_super(inode), inode))
+		return 0;
+	attempt.subject = entry_of(dentry, inode);
+	return judge(&attempt, NULL);
+}
+
+/*
+ * What notify_change() was asked for. With a change of size or owner come changes of mode and times that the kernel
+ * makes itself; so does, forced, the loss of setuid bits at a write.
+ */
+static uint32_t attribute_operation(uint32_t valid)
+{
+	if (valid & ATTR_SIZE)
+		return GUARD_OP_TRUNCATE;
+	if (valid & (ATTR_UID | ATTR_GID))
+		return GUARD_OP_CHOWN;
+	if (valid & ATTR_MODE)
+		return valid & ATTR_FORCE ? 0 : GUARD_OP_CHMOD;
+	return valid & (ATTR_ATIME | ATTR_MTIME) ? GUARD_OP_UTIMES : 0;
+}
+
+int guard_inode_setattr(void *dentry, void *attributes)
+{
+	uint32_t valid = iattr_valid(attributes), operation = attribute_operation(valid);
+	bool opened = (valid & (ATTR_OPEN | ATTR_FILE)) == (ATTR_OPEN | ATTR_FILE) &&
+		      file_mode(iattr_file(attributes)) & FMODE_WRITE;
+
+	return operation ? judge_inode(dentry, operation, opened) : 0;
+}
+
+int guard_inode_setxattr(void *user_namespace, void *dentry)
+{
+	(void)user_namespace;
+	return judge_inode(dentry, GUARD_OP_XATTR, false);
+}
+
+/* Overlayfs brings the file from a lower layer to the upper. */
+int guard_inode_copy_up(void *dentry)
+{
+	const void *inode = dentry_inode(dentry), *directory = dentry_inode(dentry_parent(dentry));
+	struct attempt attempt = { .operations = GUARD_OP_COPY_UP };
+	bool followed;
+	int r;
+
+	if (!inode || !maybe_watched(inode_super(inode), inode))
+		return 0;
+	attempt.subject = entry_of(dentry, inode);
+	r = judge(&attempt, &followed);
+	if (followed && directory && !is_directory(inode))
+		follow_name(inode, directory, dentry, GUARD_FOLLOW_COPIED);
+	return r;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GUARD_JUDGE_H
+#define GUARD_JUDGE_H
+
+#include "guard/match.h"
+
+/* One attempt, on one file or name. What is not set is 0. */
+struct attempt {
+	struct subject subject;
+	uint32_t operations; /* enum guard_operation */
+	uint32_t role; /* enum guard_role */
+	const void *path; /* struct path, where the hook knows one */
+	const void *other; /* dentry of the other name; told as a path */
+	const void *from, *to; /* rename: as the kernel gave them */
+	uint64_t space; /* not 0: a mount in this name space */
+	bool passed; /* a descriptor that is received: told only where it is refused */
+	bool truncates_opened; /* the open for writing has been judged already */
+	bool named_only; /* a mount that hides nothing below: only what a rule names itself */
+	bool strips_identity; /* refused wherever anything is */
+};
+
+/*
+ * Looks up, reports, and tells the offender's fate: 0 or -EPERM. May sleep. *@ret_followed, if given: the host wants to be told
+ * when the file's name goes (GUARD_OP_FOLLOW), and the attempt was not refused.
+ */
+int judge(const struct attempt *attempt, bool *ret_followed);
+
+/* Tells the host, and waits until it watches the name: @dentry of @directory. */
+void follow_name(const void *inode, const void *directory, const void *dentry,
+		 enum guard_follow_cause cause);
+
+static inline struct subject subject_of(const void *inode, const void *dentry, uint64_t super)
+{
+	return (struct subject){ .inode = inode, .dentry = dentry, .super = super };
+}
+
+/* Does overlayfs open this file, below one of its own? */
+bool is_backing_file(const void *file);
+
+#endif

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "guard/match.h"
+
+#include "glob/glob.h"
+
+/* Who does it, as far as exceptions ask; looked up at the first that does. */
+struct actor {
+	bool known;
+	uint32_t uid, generation;
+	uint64_t super, ino; /* of the executable; 0: a kernel thread */
+	uint64_t space;
+};
+
+struct match {
+	struct verdict *verdict;
+	struct actor *actor;
+	const struct subject *subject;
+};
+
+/* The table may change under us: an offset that is nonsense by now must still lead into the vault. */
+static const void *at_offset(uint64_t offset)
+{
+	return vault_bytes + (offset & vault.mask);
+}
+
+/* No structure of the contract is larger, and none reaches behind the vault's end. */
+#define LARGEST 64
+_Static_assert(sizeof(struct guard_exception) <= LARGEST && sizeof(struct guard_clause) <= LARGEST,
+	       "structures in the vault");
+
+static const void *struct_at(uint64_t offset)
+{
+	offset &= vault.mask & ~7ULL;
+	return vault_bytes + (offset <= vault.mask - LARGEST ? offset : 0);
+}
+
+static void know_actor(struct actor *actor)
+{
+	const void *task = current_task();
+	void *file = get_task_exe_file((void *)task);
+
+	actor->known = true;
+	actor->uid = cred_uid(task_real_cred(task));
+	actor->space = current_space();
+	actor->super = actor->ino = actor->generation = 0;
+	if (!file)
+		return;
+	actor->super = inode_super(file_inode(file));
+	actor->ino = inode_ino(file_inode(file));
+	actor->generation = inode_generation(file_inode(file));
+	fput(file);
+}
+
+static bool exception_holds(const struct guard_exception *exception, struct actor *actor)
+{
+	uint32_t parts = READ_ONCE(exception->parts);
+
+	if (!actor->known)
+		know_actor(actor);
+	if (parts & GUARD_EXCEPT_EXECUTABLE &&
+	    (exception->super != actor->super || exception->ino != actor->ino || !actor->ino ||
+	     exception->generation != actor->generation))
+		return false;
+	if (parts & GUARD_EXCEPT_UID &&
+	    (actor->uid < exception->uid_from || actor->uid > exception->uid_to))
+		return false;
+	if (parts & GUARD_EXCEPT_SPACE && exception->space != actor->space)
+		return false;
+	return parts;
+}
+
+static bool is_excepted(const struct guard_clause *clause, struct actor *actor)
+{
+	uint32_t n = READ_ONCE(clause->n_exceptions);
+	uint64_t at = (uint64_t)READ_ONCE(clause->exceptions) * 8;
+
+	for (uint32_t i = 0; i < n && i < GUARD_MAX_EXCEPTIONS; i++) {
+		if (exception_holds(struct_at(at + i * sizeof(struct guard_exception)), actor))
+			return true;
+	}
+	return false;
+}
+
+static void add_clause(struct verdict *verdict, const struct guard_clause *clause)
+{
+	verdict->deny |= clause->deny;
+	verdict->report |= clause->report;
+	verdict->kill |= clause->kill;
+}
+
+/* Where an entry's clauses are, and how many. */
+static uint64_t clauses_of(const struct guard_entry *entry, uint32_t *ret_n)
+{
+	uint64_t at = (uint64_t)READ_ONCE(entry->clauses) * 8;
+	const struct guard_clauses *clauses = struct_at(at);
+	uint32_t n = at ? READ_ONCE(clauses->n) : 0;
+
+	*ret_n = n < GUARD_MAX_CLAUSES ? n : GUARD_MAX_CLAUSES;
+	return at + sizeof(*clauses);
+}
+
+static void match_entry(const struct match *match, const struct guard_entry *entry)
+{
+	uint32_t n;
+	uint64_t at = clauses_of(entry, &n);
+
+	match->verdict->deny |= READ_ONCE(entry->deny);
+	match->verdict->report |= READ_ONCE(entry->report);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct guard_clause *clause = struct_at(at + i * sizeof(*clause));
+
+		if (!clause->n_exceptions || !is_excepted(clause, match->actor))
+			add_clause(match->verdict, clause);
+	}
+}
+
+/* Names from @dentry up to, and without, the directory that is @base. 0: it is not below. */
+static uint32_t names_below(const char *names[GLOB_MAX_DEPTH], const void *dentry, const void *base)
+{
+	for (uint32_t n = 0; n < GUARD_MAX_LEVELS; n++) {
+		const void *parent = dentry_parent(dentry);
+
+		if (dentry_inode(dentry) == base)
+			return n;
+		if (parent == dentry)
+			return 0;
+		if (n < GLOB_MAX_DEPTH)
+			names[n] = dentry_name(dentry);
+		dentry = parent;
+	}
+	return 0;
+}
+
+/*
+ * A directory that moves takes along what a pattern matches, or could match, below it. That is the pattern's business
+ * unless at the new place it matches the same.
+ */
+static __attribute__((noinline)) bool takes_along(const struct subject *subject, const char *text,
+						  const void *directory, uint32_t depth)
+{
+	const char *names[GLOB_MAX_DEPTH];
+	uint32_t n = names_below(names, subject->moves_to, directory);
+
+	if (!n)
+		return true;
+	if (n > GLOB_MAX_DEPTH)
+		return !glob_is_deep(text);
+	return !(glob_match_below(text, names, n) && (glob_is_deep(text) || n == depth));
+}
+
+static bool text_matches(const struct subject *subject, const char *text, const void *directory,
+			 const char *const names[], uint32_t n)
+{
+	/* Below what we can hold, a pattern for any depth is taken to match: better than a way around. */
+	if (n > GLOB_MAX_DEPTH)
+		return glob_is_deep(text);
+	if (glob_match(text, names, n))
+		return true;
+	if (subject->hides)
+		return glob_match_below(text, names, n);
+	return subject->moves_to && glob_match_below(text, names, n) &&
+	       takes_along(subject, text, directory, n);
+}
+
+/* The patterns of @base, which hangs from @directory, against the file @n names below. */
+static void match_patterns(const struct match *match, const struct guard_entry *base,
+			   const void *directory, const char *const names[], uint32_t n)
+{
+	struct verdict *verdict = match->verdict;
+	uint32_t n_clauses;
+	uint64_t at = clauses_of(base, &n_clauses);
+
+	for (uint32_t i = 0; i < n_clauses; i++) {
+		const struct guard_clause *clause = struct_at(at + i * sizeof(*clause));
+		const char *text = at_offset(READ_ONCE(clause->text));
+
+		if (!text_matches(match->subject, text, directory, names, n) ||
+		    (clause->n_exceptions && is_excepted(clause, match->actor)))
+			continue;
+		/* The event is told by the nearest base, or by one that refuses more. */
+		if (!verdict->depth || clause->deny & ~verdict->deny) {
+			verdict->base_super = inode_super(directory);
+			verdict->base_ino = inode_ino(directory);
+			verdict->base_generation = inode_generation(directory);
+			verdict->depth = n;
+		}
+		add_clause(verdict, clause);
+	}
+}
+
+/*
+ * Patterns hang from directories. Walks from the file up to the root of its file system, at most as many levels as
+ * that has bases for, and tries what hangs from each. Mounts are not crossed: the host has hung what is left of a
+ * pattern from the root of every mount below its base. Names are read under RCU: a rename at this moment gives the
+ * old name or the new.
+ */
+static __attribute__((noinline)) void match_bases(const struct match *match, uint64_t table)
+{
+	const void *dentry = match->subject->dentry, *inode;
+	const struct guard_entry *super;
+	const char *names[GLOB_MAX_DEPTH];
+
+	super = cache_find(vault_bytes, table, match->subject->super | GUARD_KEY_SUPER, 0);
+	if (!super)
+		return;
+	rcu_lock();
+	for (uint32_t n = 1; n <= READ_ONCE(super->deny) && n <= GUARD_MAX_LEVELS; n++) {
+		const void *parent = dentry_parent(dentry);
+		const struct guard_entry *base;
+
+		if (parent == dentry)
+			break;
+		if (n <= GLOB_MAX_DEPTH)
+			names[n - 1] = dentry_name(dentry);
+		dentry = parent;
+		inode = dentry_inode(dentry);
+		if (!inode)
+			break;
+		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
+				  inode_ino(inode));
+		if (base && base->generation == inode_generation(inode))
+			match_patterns(match, base, inode, names, n);
+	}
+	rcu_unlock();
+}
+
+/*
+ * Overlayfs works on its layers with credentials of its own, which no task can have otherwise. What it does below for a
+ * known container's overlay has been judged above.
+ */
+static bool is_judged_above(uint64_t table)
+{
+	const void *cred = task_cred(current_task());
+
+	return cred != task_real_cred(current_task()) &&
+	       cache_find(vault_bytes, table, (uint64_t)cred | GUARD_KEY_CREDS, 0);
+}
+
+static void find_at(const struct match *match, uint64_t table, uint64_t key, uint64_t ino)
+{
+	const struct subject *subject = match->subject;
+	const struct guard_entry *entry;
+
+	__builtin_memset(match->verdict, 0, sizeof(*match->verdict));
+	if (is_judged_above(table))
+		return;
+	if (subject->inode) {
+		entry = cache_find(vault_bytes, table, key, ino);
+		if (entry && READ_ONCE(entry->generation) == inode_generation(subject->inode))
+			match_entry(match, entry);
+	}
+	if (table & GUARD_TABLE_BASES && subject->dentry)
+		match_bases(match, table);
+}
+
+static void find(struct verdict *verdict, const struct subject *subject, uint64_t key, uint64_t ino)
+{
+	struct actor actor = { .known = false };
+	const struct match match = { verdict, &actor, subject };
+	uint64_t table;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		find_at(&match, table, key, ino);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE); /* what was read, was read before this */
+	} while (READ_ONCE(vault.table) != table);
+}
+
+void find_verdict(struct verdict *verdict, const struct subject *subject)
+{
+	find(verdict, subject, subject->super, subject->inode ? inode_ino(subject->inode) : 0);
+}
+
+void find_mount_verdict(struct verdict *verdict, const struct subject *subject, uint64_t space)
+{
+	find(verdict, subject, GUARD_MOUNT_KEY(space),
+	     GUARD_MOUNT_INO(subject->super, inode_ino(subject->inode)));
+}
+
+bool space_is_known(uint64_t space, bool *ret_refused)
+{
+	const struct guard_entry *entry;
+	uint64_t table;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		entry = cache_find(vault_bytes, table, GUARD_SPACE_KEY(space), 0);
+		*ret_refused = entry && READ_ONCE(entry->deny);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return entry;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/layers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "introspect/overlay.h"
+#include "util/log.h"
+
+/* What is told of the overlay alone. */
+#define NOT_BELOW (POLICY_MOUNT | POLICY_COPY_UP)
+
+static struct layer_use *use_of(struct entering *entering, const struct guard_identity *root)
+{
+	const struct plan *plan = entering->session->plan;
+	struct container *container = entering->container;
+	uint64_t key = root->super | GUARD_KEY_BASE;
+	struct layer_use *use;
+
+	for (use = container->layers; use; use = use->next) {
+		if (use->key == key && use->ino == root->ino && use->plan == plan)
+			return use;
+	}
+	use = calloc(1, sizeof(*use) + plan->n_items);
+	if (!use)
+		return NULL;
+	use->key = key;
+	use->ino = root->ino;
+	use->plan = plan;
+	use->n_items = plan->n_items;
+	use->next = container->layers;
+	container->layers = use;
+	return use;
+}
+
+static void enter_layer(struct entering *entering, const struct guard_identity *root)
+{
+	const struct plan *plan = entering->session->plan;
+	struct layer_use *use = use_of(entering, root);
+
+	for (size_t i = 0; use && i < plan->n_items; i++) {
+		struct watch watch = enter_start_watch(entering, &plan->items[i], WATCH_LAYER,
+						       POLICY_ALL & ~NOT_BELOW);
+
+		if (use->items[i] || watch.undecided || !watch.operations ||
+		    !enter_is_selected(entering, &plan->items[i]))
+			continue;
+		watch.pattern = plan->items[i].path + 1;
+		watch.base_path = (char *)"";
+		use->items[i] = 1;
+		enter_place_watch(entering, &watch, root);
+	}
+}
+
+static void enter_creds(struct entering *entering, uint64_t cred)
+{
+	const struct watch watch = {
+		.kind = WATCH_CREDS,
+		.key = cred | GUARD_KEY_CREDS,
+		.super = entering->container->root_super,
+		.where = entering->where,
+		.container = entering->container,
+		.plan = entering->session->plan,
+	};
+
+	enter_watch(entering, &watch);
+}
+
+void layers_enter(struct entering *entering)
+{
+	struct kernel_overlay overlay;
+	unsigned int before = entering->container->n_entries;
+	int r = kernel_overlay_read(entering->session->kernel, entering->container->root_super, &overlay);
+
+	if (r == -ENOENT)
+		return; /* another file system: its files are where they are */
+	if (r < 0 || !overlay.creator_cred || overlay.creator_cred & 7) {
+		log_warning("%s: container %s: cannot read its overlay's layers; they are not "
+			    "guarded when written directly",
+			    entering->session->name, entering->container->name.id);
+		return;
+	}
+	enter_creds(entering, overlay.creator_cred);
+	for (size_t i = 0; i < overlay.n_layers; i++) {
+		const struct guard_identity root = { overlay.layers[i].super, overlay.layers[i].ino,
+						     overlay.layers[i].generation, 0 };
+
+		if (root.super && !(root.super & 7))
+			enter_layer(entering, &root);
+	}
+	entering->container->n_layer_entries = entering->container->n_entries - before;
+	entering->container->n_entries = before;
+}
+
+void layers_forget_others(struct containers *containers, const struct plan *plan)
+{
+	for (struct container *c = containers->first; c; c = c->next) {
+		struct layer_use **at = &c->layers, *use;
+
+		while ((use = *at)) {
+			if (use->plan == plan) {
+				at = &use->next;
+				continue;
+			}
+			*at = use->next;
+			free(use);
+		}
+	}
+}
