@@ -33,7 +33,17 @@ DEFINE_CLEANUP(struct policy *, policy_free)
 #define PATHS(paths) RULE "    paths: " paths "\n"
 #define WITH(key) PATHS("/a") "    " key "\n"
 #define WHERE "rules[0] \"r\": "
-#define KNOWN_KEYS "name, paths, containers, operations, action, severity, message"
+#define KNOWN_KEYS "name, paths, containers, operations, action, except, severity, message"
+#define KNOWN_TOP "rules, version, unresolved, cache"
+#define KNOWN_OPERATIONS                                                               \
+	"read, write, create, delete, rename, link, symlink, truncate, chmod, chown, " \
+	"utimes, xattr, attr-flags, mmap-write, exec, mount, copy-up, modify, all"
+#define OPERATIONS(operations) "rules:\n  - name: r\n    operations: " operations "\n"
+#define OPERATIONS_REMEDY "write `operations: modify`, `all`, or a list like [read, write]"
+#define EXCEPT(except) WITH("except: " except)
+#define UID_REMEDY                                                                        \
+	"is not a number from 0 to 4294967294, or two with a `-` between; write 1000 or " \
+	"1000-1999"
 #define NAMES_8 "*/*/*/*/*/*/*/*"
 
 static const struct {
@@ -50,8 +60,8 @@ static const struct {
 	{ "rules: []\n", "1:8: `rules` is empty; write `rules:` and under it a list of rules" },
 	{ "rules:\n  name: r\n", "2:3: `rules` is not a list; begin each rule with `- name: ...`" },
 	{ "version: 2\n", "1:10: unknown version `2`; write `version: 1`" },
-	{ "rule: []\n", "1:1: unknown key `rule`; did you mean `rules`? Known: rules, version" },
-	{ "policies: []\n", "1:1: unknown key `policies`; known: rules, version" },
+	{ "rule: []\n", "1:1: unknown key `rule`; did you mean `rules`? Known: " KNOWN_TOP },
+	{ "policies: []\n", "1:1: unknown key `policies`; known: " KNOWN_TOP },
 	/* the safe part of YAML */
 	{ PATHS("&x /a"), "5:12: anchors are not supported; write each value out, or quote a text "
 			  "that begins with &" },
@@ -70,7 +80,7 @@ static const struct {
 	{ PATHS("/a") "    name: s\n", "6:5: the same key stands in line 2; keep one of them" },
 	{ "? [a]\n: b\n", "1:3: list or mapping as a key; write a plain word, and a value after `: "
 			  "`" },
-	{ "a: [[[[[[[x]]]]]]]\n", "1:1: unknown key `a`; known: rules, version" },
+	{ "a: [[[[[[[x]]]]]]]\n", "1:1: unknown key `a`; known: " KNOWN_TOP },
 	{ "a: [[[[[[[[x]]]]]]]]\n", "1:11: nested too deep; a policy needs less" },
 	{ PATHS("/a\xff"), "5:14: byte 0xff is not UTF-8; save the file as UTF-8" },
 	{ "# \xc3\xa4\xc0\x80\n", "1:4: byte 0xc0 is not UTF-8; save the file as UTF-8" },
@@ -113,25 +123,18 @@ static const struct {
 				     "digits, . _ or -; write one "
 				     "like `protect-passwd`" },
 	{ RULE, "2:5: " WHERE "`paths` is missing; write `paths: [/etc/passwd]`" },
-	{ "rules:\n  - name: r\n    paths: /a\n    action: deny\n", "2:5: " WHERE "`operations` is "
-								    "missing; write "
-								    "`operations: "
-								    "[read]`, "
-								    "[write] or "
-								    "[read, write]" },
-	{ "rules:\n  - name: r\n    paths: /a\n    operations: read\n", "2:5: " WHERE "`action` is "
-									"missing; "
-									"write "
-									"`action: "
-									"audit` or "
-									"`action: "
-									"deny`" },
+	{ "rules:\n  - name: r\n    paths: /a\n    action: deny\n",
+	  "2:5: " WHERE "`operations` is missing; " OPERATIONS_REMEDY },
+	{ "rules:\n  - name: r\n    paths: /a\n    operations: read\n",
+	  "2:5: " WHERE "`action` is missing; write `action: audit`, `action: deny` or `action: "
+	  "kill`" },
 	{ PATHS("/a") "  - name: s\n    paths: /b\n    operations: wirte\n", "8:17: rules[1] "
 									     "\"s\": unknown "
 									     "operation `wirte`; "
 									     "did you mean "
-									     "`write`? Known: "
-									     "read, write" },
+									     "`write`? "
+									     "Known:"
+									     " " KNOWN_OPERATIONS },
 	{ PATHS("/a") "  - name: r\n    paths: /b\n    operations: read\n    action: audit\n",
 	  "6:11: rules[1] \"r\": the rule in line 2 has this name; give each rule its own" },
 	{ WITH("operatons: read"), "6:5: " WHERE "unknown key `operatons`; did you mean "
@@ -151,20 +154,100 @@ static const struct {
 	{ WITH("message: |\n      a\n      b"), "6:14: line break in a text; put it on one line, "
 						"or fold it with `>-`" },
 	{ "rules:\n  - name: r\n    action: allow\n", "3:13: " WHERE "unknown action `allow`; "
-						      "known: audit, deny" },
-	{ "rules:\n  - name: r\n    operations: read, write\n", "3:17: " WHERE "unknown operation "
-								"`read, write`; "
-								"write several as a "
-								"list: [read, "
-								"write]" },
-	{ "rules:\n  - name: r\n    operations: [read, write, read]\n", "3:31: " WHERE "operation "
-									"`read` is "
-									"there "
-									"twice; "
-									"keep one" },
-	{ "rules:\n  - name: r\n    operations: []\n", "3:17: " WHERE "`operations` is empty; "
-						       "write `operations: [read]`, "
-						       "[write] or [read, write]" },
+						      "known: audit, deny, kill" },
+	{ OPERATIONS("read, write"), "3:17: " WHERE "unknown operation `read, write`; write "
+				     "several as a list: [read, write]" },
+	{ OPERATIONS("[read, write, read]"), "3:31: " WHERE "operation `read` is there twice; keep "
+					     "one" },
+	{ OPERATIONS("[modify, read, modify]"), "3:32: " WHERE "operation `modify` is there twice; "
+						"keep one" },
+	{ OPERATIONS("[write, modify, write]"), "3:33: " WHERE "operation `write` is there twice; "
+						"keep one" },
+	{ OPERATIONS("[]"), "3:17: " WHERE "`operations` is empty; " OPERATIONS_REMEDY },
+	{ OPERATIONS("Read"), "3:17: " WHERE "unknown operation `Read`; did you mean `read`? "
+			      "Known: " KNOWN_OPERATIONS },
+	{ OPERATIONS("open"), "3:17: " WHERE "unknown operation `open`; known: " KNOWN_OPERATIONS },
+	{ OPERATIONS("mmap_write"), "3:17: " WHERE "unknown operation `mmap_write`; did you mean "
+				    "`mmap-write`? Known: " KNOWN_OPERATIONS },
+	{ OPERATIONS("umount"), "3:17: " WHERE "unknown operation `umount`; did you mean `mount`? "
+				"Known: " KNOWN_OPERATIONS },
+	{ OPERATIONS("[read, unlink]"), "3:24: " WHERE "unknown operation `unlink`; write "
+					"`delete`" },
+	{ OPERATIONS("chattr"), "3:17: " WHERE "unknown operation `chattr`; write `attr-flags`" },
+	{ OPERATIONS("{read: write}"), "3:17: " WHERE "mapping where a single text should be; "
+				       "quote a text that begins with [ or {" },
+	/* the top of the file */
+	{ "unresolved: wait\n", "1:13: unknown value `wait`; known: start, refuse" },
+	{ "unresolved: refused\n", "1:13: unknown value `refused`; did you mean `refuse`? Known: "
+				   "start, refuse" },
+	{ "unresolved: [start]\n", "1:13: list where a single text should be; quote a text that "
+				   "begins with [ or {" },
+	{ "unresolved:\n", "1:12: `unresolved` is empty; give it a value, or leave it out" },
+	{ "cache: none\n", "1:8: unknown value `none`; known: eager, lazy" },
+	{ "cache: {}\n", "1:8: `cache` is empty; give it a value, or leave it out" },
+	{ "cache: lazy\n", "1:1: `rules` is missing; write `rules:` and under it a list of rules" },
+	{ PATHS("/a") "cache: lazzy\n", "6:8: unknown value `lazzy`; did you mean `lazy`? Known: "
+					"eager, lazy" },
+	{ WITH("cache: lazy"), "6:5: " WHERE "unknown key `cache`; known: " KNOWN_KEYS },
+	/* exceptions */
+	{ EXCEPT(""), "6:12: " WHERE "`except` is empty; give it a value, or leave it out" },
+	{ EXCEPT("[]"), "6:13: " WHERE "`except` is empty; give it a value, or leave it out" },
+	{ EXCEPT("{}"), "6:13: " WHERE "`except` is empty; give it a value, or leave it out" },
+	{ EXCEPT("root"), "6:13: " WHERE "text where a mapping should be; write `executables: "
+			  "...`" },
+	{ EXCEPT("[{uids: 0}, /bin/sh]"), "6:25: " WHERE "text where a mapping should be; write "
+					  "`executables: ...`" },
+	{ EXCEPT("[[{uids: 0}]]"), "6:14: " WHERE "list where a mapping should be; write "
+				   "`executables: ...`" },
+	{ EXCEPT("[{uids: 0}, {}]"), "6:25: " WHERE "exception without a part, which would be for "
+				     "everyone; write `executables:`, `uids:` or `containers:`" },
+	{ EXCEPT("{users: 0}"), "6:14: " WHERE "unknown key `users`; known: executables, uids, "
+				"containers" },
+	{ EXCEPT("{uid: 0}"), "6:14: " WHERE "unknown key `uid`; did you mean `uids`? Known: "
+			      "executables, uids, containers" },
+	{ EXCEPT("{executable: /a}"), "6:14: " WHERE "unknown key `executable`; did you mean "
+				      "`executables`? Known: executables, uids, containers" },
+	{ EXCEPT("{uids: 0, uids: 1}"), "6:23: the same key stands in line 6; keep one of them" },
+	{ EXCEPT("{executables: []}"), "6:27: " WHERE "`executables` is empty; give it a value, or "
+				       "leave it out" },
+	{ EXCEPT("{executables: [{path: /a}]}"), "6:28: " WHERE "mapping where a single text "
+						 "should be; quote a text that begins with [ or "
+						 "{" },
+	{ EXCEPT("{executables: [/bin/sh, apt]}"), "6:37: " WHERE "path \"apt\" is not absolute; "
+						   "write \"/apt\"" },
+	{ EXCEPT("{executables: /usr/bin/}"), "6:27: " WHERE "path \"/usr/bin/\" ends in \"/\"; "
+					      "write \"/usr/bin\", or \"/usr/bin/**\" for all "
+					      "that is in it" },
+	{ EXCEPT("{executables: /usr/bin/apt*}"), "6:27: " WHERE "executable \"/usr/bin/apt*\" "
+						  "has a wildcard in it; an exception is for one "
+						  "file, so write each of them out" },
+	{ EXCEPT("{executables: /bin/?}"), "6:27: " WHERE "executable \"/bin/?\" has a wildcard "
+					   "in it; an exception is for one file, so write each of "
+					   "them out" },
+	{ EXCEPT("{uids: []}"), "6:20: " WHERE "`uids` is empty; give it a value, or leave it "
+				"out" },
+	{ EXCEPT("{uids: [0, '']}"), "6:24: " WHERE "empty item; give it a value, or take it out" },
+	{ EXCEPT("{uids: root}"), "6:20: " WHERE "uid \"root\" " UID_REMEDY },
+	{ EXCEPT("{uids: [0, -1]}"), "6:24: " WHERE "uid \"-1\" " UID_REMEDY },
+	{ EXCEPT("{uids: 4294967295}"), "6:20: " WHERE "uid \"4294967295\" " UID_REMEDY },
+	{ EXCEPT("{uids: 99999999999999999999}"), "6:20: " WHERE "uid "
+						  "\"99999999999999999999\""
+						  " " UID_REMEDY },
+	{ EXCEPT("{uids: 010}"), "6:20: " WHERE "uid \"010\" " UID_REMEDY },
+	{ EXCEPT("{uids: 0x10}"), "6:20: " WHERE "uid \"0x10\" " UID_REMEDY },
+	{ EXCEPT("{uids: 1000 - 1999}"), "6:20: " WHERE "uid \"1000 - 1999\" " UID_REMEDY },
+	{ EXCEPT("{uids: 1000-}"), "6:20: " WHERE "uid \"1000-\" " UID_REMEDY },
+	{ EXCEPT("{uids: 1-2-3}"), "6:20: " WHERE "uid \"1-2-3\" " UID_REMEDY },
+	{ EXCEPT("{uids: '0,1'}"), "6:20: " WHERE "uid \"0,1\" " UID_REMEDY },
+	{ EXCEPT("{uids: [0, 20-10]}"), "6:24: " WHERE "uids \"20-10\" end before they begin; "
+					"write 10-20" },
+	{ EXCEPT("{containers: {}}"), "6:26: " WHERE "`containers` is empty; give it a value, or "
+				      "leave it out" },
+	{ EXCEPT("{containers: web}"), "6:26: " WHERE "text where a mapping should be; write "
+				       "`ids: ...`" },
+	{ EXCEPT("[{containers: {engines: rkt}}]"), "6:37: " WHERE "unknown engine `rkt`; known: "
+						    "docker, containerd, podman, cri-o, lxc, "
+						    "nspawn" },
 	/* paths */
 	{ PATHS(""), "5:11: " WHERE "`paths` is empty; write `paths: [/etc/passwd]`" },
 	{ PATHS("[]"), "5:12: " WHERE "`paths` is empty; write `paths: [/etc/passwd]`" },
@@ -273,6 +356,8 @@ static struct policy *parse(const char *text)
 
 static const char full_text[] = "# comment, \xc3\xa4\r\n"
 				"version: 1\n"
+				"unresolved: refuse\n"
+				"cache: lazy\n"
 				"rules:\n"
 				"  - name: protect-passwd\n"
 				"    paths:\n"
@@ -284,11 +369,47 @@ static const char full_text[] = "# comment, \xc3\xa4\r\n"
 				"      hostnames: \"web-*\"\n"
 				"    operations: [write, read]\n"
 				"    action: deny\n"
+				"    except:\n"
+				"      - executables: [/usr/sbin/useradd, /usr/bin/dpkg]\n"
+				"        uids: [0, 1000-1999, 4294967294, 7-7]\n"
+				"      - containers:\n"
+				"          hostnames: [backup-*]\n"
+				"          engines: podman\n"
 				"    severity: critical\n"
 				"    message: >-\n"
 				"      accounts are made\n"
 				"      in the image\n"
-				"  - {action: audit, operations: read, paths: /a, name: A.b_c}\n";
+				"  - {action: audit, operations: read, paths: /a, name: A.b_c}\n"
+				"  - {action: kill, operations: [modify, exec], paths: /a,\n"
+				"     name: k, except: {uids: 33}}\n";
+
+static void check_exceptions(const struct policy_rule *rule)
+{
+	const struct policy_exception *exception = rule->except;
+
+	assert_int_equal(rule->n_except, 2);
+	assert_int_equal(exception[0].n_executables, 2);
+	assert_string_equal(exception[0].executables[0], "/usr/sbin/useradd");
+	assert_string_equal(exception[0].executables[1], "/usr/bin/dpkg");
+	assert_int_equal(exception[0].n_uids, 4);
+	assert_int_equal(exception[0].uids[0].from, 0);
+	assert_int_equal(exception[0].uids[0].to, 0);
+	assert_int_equal(exception[0].uids[1].from, 1000);
+	assert_int_equal(exception[0].uids[1].to, 1999);
+	assert_int_equal(exception[0].uids[2].from, 4294967294);
+	assert_int_equal(exception[0].uids[2].to, 4294967294);
+	assert_int_equal(exception[0].uids[3].from, 7);
+	assert_int_equal(exception[0].uids[3].to, 7);
+	assert_false(exception[0].by_container);
+	assert_int_equal(exception[1].n_executables, 0);
+	assert_int_equal(exception[1].n_uids, 0);
+	assert_true(exception[1].by_container);
+	assert_int_equal(exception[1].containers.n_hostnames, 1);
+	assert_string_equal(exception[1].containers.hostnames[0], "backup-*");
+	assert_int_equal(exception[1].containers.n_engines, 1);
+	assert_string_equal(exception[1].containers.engines[0], "podman");
+	assert_int_equal(exception[1].containers.n_ids, 0);
+}
 
 static void test_accepted(void **state)
 {
@@ -297,7 +418,9 @@ static void test_accepted(void **state)
 
 	(void)state;
 	assert_string_equal(policy->source, "f");
-	assert_int_equal(policy->n_rules, 2);
+	assert_true(policy->refuse_unresolved);
+	assert_true(policy->lazy);
+	assert_int_equal(policy->n_rules, 3);
 	assert_string_equal(rule->name, "protect-passwd");
 	assert_int_equal(rule->n_paths, 2);
 	assert_string_equal(rule->paths[0], "/etc/passwd");
@@ -312,7 +435,8 @@ static void test_accepted(void **state)
 	assert_int_equal(rule->action, POLICY_DENY);
 	assert_int_equal(rule->severity, POLICY_SEVERITY_CRITICAL);
 	assert_string_equal(rule->message, "accounts are made in the image");
-	assert_int_equal(rule->line, 4);
+	assert_int_equal(rule->line, 6);
+	check_exceptions(rule);
 
 	rule = &policy->rules[1];
 	assert_string_equal(rule->name, "A.b_c");
@@ -322,7 +446,76 @@ static void test_accepted(void **state)
 	assert_int_equal(rule->action, POLICY_AUDIT);
 	assert_int_equal(rule->severity, POLICY_SEVERITY_MEDIUM);
 	assert_null(rule->message);
-	assert_int_equal(rule->line, 18);
+	assert_int_equal(rule->n_except, 0);
+	assert_int_equal(rule->line, 26);
+
+	rule = &policy->rules[2];
+	assert_int_equal(rule->operations, POLICY_MODIFY | POLICY_EXEC);
+	assert_int_equal(rule->action, POLICY_KILL);
+	assert_int_equal(rule->n_except, 1);
+	assert_int_equal(rule->except[0].n_uids, 1);
+	assert_int_equal(rule->except[0].uids[0].to, 33);
+}
+
+static void test_operations(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t expected;
+	} rows[] = {
+		{ "read", 1 << 0 },
+		{ "write", 1 << 1 },
+		{ "create", 1 << 2 },
+		{ "delete", 1 << 3 },
+		{ "rename", 1 << 4 },
+		{ "link", 1 << 5 },
+		{ "symlink", 1 << 6 },
+		{ "truncate", 1 << 7 },
+		{ "chmod", 1 << 8 },
+		{ "chown", 1 << 9 },
+		{ "utimes", 1 << 10 },
+		{ "xattr", 1 << 11 },
+		{ "attr-flags", 1 << 12 },
+		{ "mmap-write", 1 << 13 },
+		{ "exec", 1 << 14 },
+		{ "mount", 1 << 15 },
+		{ "copy-up", 1 << 16 },
+		{ "all", 0x1ffff },
+		{ "modify", 0x1ffff & ~(1 | 1 << 14 | 1 << 16) },
+		{ "[copy-up, chmod]", 1 << 16 | 1 << 8 },
+		{ "[modify, read]", 0x1ffff & ~(1 << 14 | 1 << 16) },
+		{ "[write, modify, delete]", POLICY_MODIFY }, /* a group and some of it */
+		{ "[modify, all]", POLICY_ALL },
+		{ "[all, modify, read]", POLICY_ALL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(policy_freep) struct policy *policy = NULL;
+		char text[256];
+
+		snprintf(text, sizeof(text), OPERATIONS("%s") "    paths: /a\n    action: deny\n",
+			 rows[i].text);
+		policy = parse(text);
+		assert_int_equal(policy->rules[0].operations, rows[i].expected);
+		if (i < POLICY_N_OPERATIONS)
+			assert_string_equal(policy_operation_name(rows[i].expected), rows[i].text);
+	}
+}
+
+static void test_defaults(void **state)
+{
+	_cleanup_(policy_freep) struct policy *silent = parse(PATHS("/a"));
+	_cleanup_(policy_freep) struct policy *said = parse("unresolved: start\ncache: "
+							    "eager\n" PATHS("/a"));
+
+	(void)state;
+	assert_false(silent->refuse_unresolved);
+	assert_false(silent->lazy);
+	assert_int_equal(silent->rules[0].n_except, 0);
+	assert_null(silent->rules[0].except);
+	assert_false(said->refuse_unresolved);
+	assert_false(said->lazy);
 }
 
 static void test_accepted_paths(void **state)
@@ -398,7 +591,15 @@ static void parse_path(size_t n_names, int name_len, const char *message)
 	buffer_parse(&buffer, *message ? -EINVAL : 0, message);
 }
 
-static void parse_path_list(size_t n, const char *message)
+/* [item0, item1, ...] */
+static void put_list(FILE *f, const char *item, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(f, "%s%s%u", i ? ", " : "[", item, i);
+	fputs("]", f);
+}
+
+static void parse_path_list(size_t n, unsigned int n_executables, const char *message)
 {
 	struct buffer buffer;
 
@@ -406,6 +607,39 @@ static void parse_path_list(size_t n, const char *message)
 	fputs(RULE "    paths:\n", buffer.f);
 	for (size_t i = 0; i < n; i++)
 		fputs("    - /a\n", buffer.f);
+	if (n_executables) {
+		fputs("    except: {executables: ", buffer.f);
+		put_list(buffer.f, "/bin/", n_executables);
+		fputs("}\n", buffer.f);
+	}
+	buffer_parse(&buffer, *message ? -EINVAL : 0, message);
+}
+
+static void parse_exceptions(unsigned int n, unsigned int n_executables, unsigned int n_uids,
+			     const char *message)
+{
+	struct buffer buffer;
+
+	buffer_open(&buffer);
+	fputs(PATHS("/a") "    except:\n", buffer.f);
+	for (unsigned int i = 0; i < n; i++) {
+		fputs("    - executables: ", buffer.f);
+		put_list(buffer.f, "/bin/", n_executables);
+		fputs("\n      uids: ", buffer.f);
+		put_list(buffer.f, "10", n_uids);
+		fputs("\n", buffer.f);
+	}
+	buffer_parse(&buffer, *message ? -EINVAL : 0, message);
+}
+
+static void parse_hostnames(unsigned int n, const char *message)
+{
+	struct buffer buffer;
+
+	buffer_open(&buffer);
+	fputs(PATHS("/a") "    except: {containers: {hostnames: ", buffer.f);
+	put_list(buffer.f, "web-", n);
+	fputs("}}\n", buffer.f);
 	buffer_parse(&buffer, *message ? -EINVAL : 0, message);
 }
 
@@ -440,6 +674,7 @@ static void parse_size(size_t size, int expected, const char *message)
 	buffer_parse(&buffer, expected, message);
 }
 
+#define TOO_MANY_PATHS "more than 100000 paths and executables in the policy; use patterns"
 #define ZEROS_65 "00000000000000000000000000000000000000000000000000000000000000000"
 #define ZEROS_67 ZEROS_65 "00"
 
@@ -454,9 +689,22 @@ static void test_limits(void **state)
 	parse_path(256, 15,
 		   "f:5:12: " WHERE "path \"/000000000000000/000000000000000/000000000000000/"
 		   "000000000000000/000...\" is 4096 bytes long; the limit is 4095");
-	parse_path_list(100000, "");
-	parse_path_list(100001, "f:6:5: " WHERE "more than 100000 paths in the policy; use "
-				"patterns");
+	parse_path_list(100000, 0, "");
+	parse_path_list(100001, 0, "f:6:5: " WHERE TOO_MANY_PATHS);
+	parse_path_list(99998, 2, "");
+	parse_path_list(99998, 3, "f:6:5: " WHERE TOO_MANY_PATHS);
+	parse_exceptions(64, 1, 1, "");
+	parse_exceptions(65, 1, 1, "f:7:5: " WHERE "65 exceptions; the limit is 64");
+	parse_exceptions(1, 256, 1, "");
+	parse_exceptions(1, 257, 1, "f:7:20: " WHERE "257 items; the limit is 256");
+	parse_exceptions(1, 1, 256, "");
+	parse_exceptions(1, 1, 257, "f:8:13: " WHERE "257 items; the limit is 256");
+	parse_exceptions(16, 64, 4, "");
+	parse_exceptions(17, 64, 4,
+			 "f:7:5: " WHERE "the exceptions come to 4352 pairs of an executable and "
+			 "uids; the limit is 4096, and a range of uids counts once");
+	parse_hostnames(256, "");
+	parse_hostnames(257, "f:6:38: " WHERE "257 items; the limit is 256");
 	parse_rules(10000, "");
 	parse_rules(10001, "f:2:1: 10001 rules; the limit is 10000");
 	parse_key("message", 512, "");
@@ -489,7 +737,7 @@ static void test_long_source(void **state)
 	shown[sizeof(shown) - 1] = '\0';
 	assert_int_equal(policy_parse(&policy, "a: b", 4, source, &err), -EINVAL);
 	assert_memory_equal(err.message, shown, 200);
-	assert_string_equal(err.message + 200, ":1:1: unknown key `a`; known: rules, version");
+	assert_string_equal(err.message + 200, ":1:1: unknown key `a`; known: " KNOWN_TOP);
 }
 
 static void load(const char *path, int expected, const char *message)
@@ -605,10 +853,13 @@ static void test_names(void **state)
 	assert_string_equal(policy_operation_name(POLICY_WRITE), "write");
 	assert_string_equal(policy_operation_name(POLICY_READ | POLICY_WRITE), "?");
 	assert_string_equal(policy_operation_name(0), "?");
+	assert_string_equal(policy_operation_name(POLICY_COPY_UP << 1), "?"); /* no group */
+	assert_string_equal(policy_operation_name(POLICY_COPY_UP << 2), "?");
 	assert_string_equal(policy_operation_name(1u << 31), "?");
 	assert_string_equal(policy_action_name(POLICY_AUDIT), "audit");
 	assert_string_equal(policy_action_name(POLICY_DENY), "deny");
-	assert_string_equal(policy_action_name(POLICY_DENY + 1), "?");
+	assert_string_equal(policy_action_name(POLICY_KILL), "kill");
+	assert_string_equal(policy_action_name(POLICY_KILL + 1), "?");
 	assert_string_equal(policy_severity_name(POLICY_SEVERITY_LOW), "low");
 	assert_string_equal(policy_severity_name(POLICY_SEVERITY_CRITICAL), "critical");
 	assert_string_equal(policy_severity_name(-1), "?");
@@ -669,7 +920,12 @@ void free(void *p)
 /* Memory that ends at the n-th allocation: an error each time, and nothing is left behind. */
 static void test_no_memory(void **state)
 {
-	static const char *const texts[] = { full_text, PATHS("'/a\\*'") };
+	static const char *const texts[] = {
+		full_text,
+		PATHS("'/a\\*'"),
+		EXCEPT("[{executables: [/a, /b], uids: [0, 1], containers: {ids: 0123456789ab}}, "
+		       "{uids: x}]"),
+	};
 	int r = -ENOMEM;
 
 	(void)state;
@@ -710,6 +966,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_accepted_paths), cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_operations),     cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_limits),	       cmocka_unit_test(test_long_source),
 		cmocka_unit_test(test_load),	       cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_selects),	       cmocka_unit_test(test_names),
