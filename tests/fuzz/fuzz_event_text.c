@@ -13,8 +13,8 @@
 #include "util/cleanup.h"
 
 /*
- * Any bytes make an event. Told as JSON it is one object on one line of valid UTF-8, which gives valid
- * strings back as they were; told as text it is one line without controls, and colours only add to it.
+ * Any bytes make an event and a notice. Told as JSON each is one object on one line of valid UTF-8, which gives
+ * valid strings back as they were; told as text it is one line without controls, and colours only add to it.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,7 +68,7 @@ static void take_numbers(struct input *input, struct event *event)
 	event->process.in_container = take_number(input, 1) & 1;
 	event->operation = 1u << take_number(input, 1) % POLICY_N_OPERATIONS;
 	event->denied = take_number(input, 1) & 1;
-	event->action = take_number(input, 1) & 1;
+	event->action = take_number(input, 1) % 3;
 	event->severity = take_number(input, 1) & 3;
 }
 
@@ -87,6 +87,15 @@ static void take_strings(struct input *input, struct event *event, struct words 
 	for (size_t i = 0; i < EVENT_MAX_PARENTS; i++)
 		TAKE(input, event->process.parents[i].name);
 	TAKE(input, words->message);
+	TAKE(input, event->file.source_path);
+	TAKE(input, event->file.target_path);
+	TAKE(input, event->container.name);
+	TAKE(input, event->container.image);
+	TAKE(input, event->container.pod_name);
+	TAKE(input, event->container.pod_namespace);
+	TAKE(input, event->container.pod_uid);
+	event->killed = take_number(input, 1) & 1;
+	event->already_open = take_number(input, 1) & 1;
 	event->vm = words->vm;
 	event->rule = words->rule;
 	event->message = words->message;
@@ -101,22 +110,56 @@ static void check_line(const char *line, size_t size)
 	}
 }
 
-static char *print_text(const struct event *event, bool colour, size_t *ret_size)
+/* An event or a notice, in the one form or the other. */
+typedef void print_function(const void *what, FILE *out);
+
+static void event_plain(const void *event, FILE *out)
+{
+	event_print_text(event, out, false);
+}
+
+static void event_coloured(const void *event, FILE *out)
+{
+	event_print_text(event, out, true);
+}
+
+static void event_json(const void *event, FILE *out)
+{
+	event_print_json(event, out);
+}
+
+static void notice_plain(const void *notice, FILE *out)
+{
+	event_notice_print_text(notice, out, false);
+}
+
+static void notice_coloured(const void *notice, FILE *out)
+{
+	event_notice_print_text(notice, out, true);
+}
+
+static void notice_json(const void *notice, FILE *out)
+{
+	event_notice_print_json(notice, out);
+}
+
+static char *print_line(print_function *print, const void *what, size_t *ret_size)
 {
 	char *line = NULL;
 	FILE *out = open_memstream(&line, ret_size);
 
 	assert(out);
-	event_print_text(event, out, colour);
+	print(what, out);
 	assert(fclose(out) == 0);
 	return line;
 }
 
-static void check_text(const struct event *event)
+static void check_text(print_function *print_plain, print_function *print_coloured,
+		       const void *what)
 {
 	size_t size, coloured_size, n = 0;
-	_cleanup_(freep) char *plain = print_text(event, false, &size);
-	_cleanup_(freep) char *coloured = print_text(event, true, &coloured_size);
+	_cleanup_(freep) char *plain = print_line(print_plain, what, &size);
+	_cleanup_(freep) char *coloured = print_line(print_coloured, what, &coloured_size);
 	uint32_t character;
 
 	check_line(plain, size);
@@ -152,38 +195,90 @@ static void check_string(json_object *json, const char *pointer, const char *exp
 		assert(strcmp(json_object_get_string(member), expected) == 0);
 }
 
-static void check_json(const struct event *event)
+static json_object *parse_json(print_function *print, const void *what)
 {
 	size_t size;
-	_cleanup_(freep) char *line = NULL;
-	FILE *out = open_memstream(&line, &size);
+	_cleanup_(freep) char *line = print_line(print, what, &size);
 	json_tokener *tokener = json_tokener_new();
 	json_object *json;
 
-	assert(out && tokener);
-	event_print_json(event, out);
-	assert(fclose(out) == 0);
+	assert(tokener);
 	check_line(line, size);
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	json = json_tokener_parse_ex(tokener, line, (int)size + 1);
 	assert(json && json_tokener_get_error(tokener) == json_tokener_success);
+	json_tokener_free(tokener);
+	return json;
+}
+
+/* Exactly the members that are the guest's word are named as such. */
+static void check_hearsay(json_object *json, const struct event_container *container)
+{
+	size_t n = !!*container->name + !!*container->image + !!*container->pod_name +
+		   !!*container->pod_namespace + !!*container->pod_uid;
+	json_object *names = NULL;
+
+	json_pointer_get(json, "/container/guest_says", &names);
+	assert((names ? json_object_array_length(names) : 0) == (*container->id ? n : 0));
+}
+
+static void check_container(json_object *json, const struct event_container *container)
+{
+	check_string(json, "/container/id", container->id);
+	if (*container->id) {
+		check_string(json, "/container/name", container->name);
+		check_string(json, "/container/image/name", container->image);
+		check_string(json, "/container/pod/name", container->pod_name);
+		check_string(json, "/container/pod/namespace", container->pod_namespace);
+		check_string(json, "/container/pod/uid", container->pod_uid);
+	}
+	check_hearsay(json, container);
+}
+
+static void check_event(const struct event *event)
+{
+	json_object *json = parse_json(event_json, event);
+
 	check_string(json, "/file/path", event->file.path);
+	check_string(json, "/file/source_path", event->file.source_path);
+	check_string(json, "/file/target_path", event->file.target_path);
 	check_string(json, "/process/executable", event->process.executable);
 	check_string(json, "/message", event->message);
-	check_string(json, "/container/id", event->container.id);
+	check_container(json, &event->container);
 	json_object_put(json);
-	json_tokener_free(tokener);
+	check_text(event_plain, event_coloured, event);
+}
+
+static void check_notice(const struct event_notice *notice)
+{
+	json_object *json = parse_json(notice_json, notice);
+
+	check_string(json, "/notice", notice->what);
+	check_string(json, "/message", notice->message);
+	if (notice->container)
+		check_container(json, notice->container);
+	json_object_put(json);
+	check_text(notice_plain, notice_coloured, notice);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
 	struct event event = { .sequence = size };
+	struct event_notice notice;
 	struct words words;
 
 	take_numbers(&input, &event);
 	take_strings(&input, &event, &words);
-	check_json(&event);
-	check_text(&event);
+	check_event(&event);
+	notice = (struct event_notice){
+		.time_ns = event.time_ns,
+		.vm = event.vm,
+		.what = *words.rule ? words.rule : "cache-full",
+		.severity = event.severity,
+		.message = event.message,
+		.container = event.denied ? &event.container : NULL,
+	};
+	check_notice(&notice);
 	return 0;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Checks a file of events (one JSON object a line; "-" is standard input) against
+"""Checks a file of events and notices (one JSON object a line; "-" is standard input) against
 docs/events.schema.json. Standard library only. Says what is wrong with which line;
 exits 0 if all is well, 1 if not, 2 if it could not check.
 
@@ -162,15 +162,24 @@ def unique(pairs):
     return dict(pairs)
 
 
+def check_names(event):
+    """What a schema cannot say: ECS's name for the operation, or the notice, is our own."""
+    ours = event.get("operation", event.get("notice"))
+    ecs = event["event"]["action"]
+    if ecs != ours:
+        yield f".event.action: {ecs!r} is not {ours!r}"
+
+
 def check_line(schema, line):
-    """Complaints about one line (bytes, with its newline)."""
+    """Complaints about one line (bytes, with its newline), and whether it is a notice."""
     if not line.endswith(b"\n"):
-        return ["cut off: no newline at its end"]
+        return ["cut off: no newline at its end"], False
     try:
         event = json.loads(line.decode("utf-8"), object_pairs_hook=unique)
     except ValueError as error:
-        return [str(error)]
-    return [f"{path or '.'}: {text}" for path, text in schema.check(event)]
+        return [str(error)], False
+    complaints = [f"{path or '.'}: {text}" for path, text in schema.check(event)]
+    return complaints or list(check_names(event)), isinstance(event, dict) and "notice" in event
 
 
 def main():
@@ -179,23 +188,25 @@ def main():
     parser.add_argument("--schema", type=pathlib.Path, default=SCHEMA)
     parser.add_argument("--min", type=int, default=1, help="events there must be (default 1)")
     args = parser.parse_args()
-    n = n_complaints = 0
+    n = n_events = n_complaints = 0
 
     try:
         schema = Schema(json.loads(args.schema.read_text("utf-8")))
         with sys.stdin.buffer if args.file == "-" else open(args.file, "rb") as lines:
             for n, line in enumerate(lines, 1):
-                for complaint in check_line(schema, line):
+                complaints, is_notice = check_line(schema, line)
+                n_events += not is_notice
+                for complaint in complaints:
                     n_complaints += 1
                     if n_complaints <= MAX_COMPLAINTS:
                         print(f"{args.file}:{n}: {complaint}", file=sys.stderr)
     except (OSError, ValueError) as error:
         print(f"check_events: {error}", file=sys.stderr)
         return 2
-    if n < args.min:
-        print(f"{args.file}: {n} events, expected {args.min}", file=sys.stderr)
+    if n_events < args.min:
+        print(f"{args.file}: {n_events} events, expected {args.min}", file=sys.stderr)
         return 1
-    print(f"{n} events, {n_complaints} complaints")
+    print(f"{n_events} events, {n - n_events} notices, {n_complaints} complaints")
     return 1 if n_complaints else 0
 
 

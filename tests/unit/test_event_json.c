@@ -15,7 +15,7 @@
 #include "events/utf8.h"
 #include "util/cleanup.h"
 
-/* `test_event_json --print N | tests/tools/check_events.py -` holds the writer against its schema. */
+#include "check_events.h"
 
 static const struct event typical = {
 	.sequence = 42,
@@ -117,6 +117,11 @@ static void test_typical(void **state)
 	json_object_put(parse(line));
 }
 
+static void unchanged(struct event *e)
+{
+	(void)e;
+}
+
 static void denied_read(struct event *e)
 {
 	e->operation = POLICY_READ;
@@ -197,6 +202,55 @@ static void without_container(struct event *e)
 	memset(&e->container, 0, sizeof(e->container));
 }
 
+static void killed(struct event *e)
+{
+	e->action = POLICY_KILL;
+	e->killed = true;
+}
+
+static void only_denied(struct event *e) /* the guest's first process is not killed */
+{
+	e->action = POLICY_KILL;
+}
+
+static void already_open(struct event *e)
+{
+	e->denied = false;
+	e->already_open = true;
+}
+
+static void renamed_away(struct event *e)
+{
+	e->operation = POLICY_RENAME;
+	strcpy(e->file.target_path, "/etc/passwd.bak");
+}
+
+static void renamed_over(struct event *e)
+{
+	e->operation = POLICY_RENAME;
+	strcpy(e->file.source_path, "/tmp/\"x\"");
+}
+
+static void called(struct event *e)
+{
+	strcpy(e->container.name, "web");
+	strcpy(e->container.image, "nginx:1.27");
+}
+
+static void in_pod(struct event *e)
+{
+	strcpy(e->container.pod_name, "web-0");
+	strcpy(e->container.pod_namespace, "shop");
+	strcpy(e->container.pod_uid, "6f1d0f4e-9d5b-4c39-8d0b-0a6b1c2d3e4f");
+}
+
+static void in_nameless_pod(struct event *e)
+{
+	called(e);
+	*e->container.image = '\0';
+	strcpy(e->container.pod_uid, "6f1d0f4e-9d5b-4c39-8d0b-0a6b1c2d3e4f");
+}
+
 static void test_members(void **state)
 {
 	/* NULL: the member is left out */
@@ -244,6 +298,38 @@ static void test_members(void **state)
 		{ huge, "/process/parents/5", NULL },
 		{ outside, "/process/in_container", "false" },
 		{ outside, "/process/euid", "33" },
+		{ killed, "/action", "kill" },
+		{ killed, "/result", "denied" },
+		{ killed, "/killed", "true" },
+		{ killed, "/event/kind", "alert" },
+		{ killed, "/event/type", "[\"change\",\"denied\"]" },
+		{ only_denied, "/action", "kill" },
+		{ only_denied, "/result", "denied" },
+		{ only_denied, "/killed", NULL },
+		{ only_denied, "/already_open", NULL },
+		{ already_open, "/result", "allowed" },
+		{ already_open, "/already_open", "true" },
+		{ already_open, "/killed", NULL },
+		{ already_open, "/event/kind", "state" },
+		{ already_open, "/event/type", "[\"info\",\"allowed\"]" },
+		{ already_open, "/event/outcome", "success" },
+		{ renamed_away, "/file/target_path", "/etc/passwd.bak" },
+		{ renamed_away, "/file/source_path", NULL },
+		{ renamed_over, "/file/source_path", "/tmp/\"x\"" },
+		{ renamed_over, "/file/target_path", NULL },
+		{ called, "/container/name", "web" },
+		{ called, "/container/image", "{\"name\":\"nginx:1.27\"}" },
+		{ called, "/container/pod", NULL },
+		{ called, "/container/guest_says", "[\"name\",\"image.name\"]" },
+		{ in_pod, "/container/name", NULL },
+		{ in_pod, "/container/pod",
+		  "{\"name\":\"web-0\",\"namespace\":\"shop\","
+		  "\"uid\":\"6f1d0f4e-9d5b-4c39-8d0b-0a6b1c2d3e4f\"}" },
+		{ in_pod, "/container/guest_says", "[\"pod.name\",\"pod.namespace\",\"pod.uid\"]" },
+		{ in_nameless_pod, "/container/pod",
+		  "{\"uid\":\"6f1d0f4e-9d5b-4c39-8d0b-0a6b1c2d3e4f\"}" },
+		{ in_nameless_pod, "/container/guest_says", "[\"name\",\"pod.uid\"]" },
+		{ unchanged, "/container/guest_says", NULL },
 		{ without_container, "/container", NULL },
 		{ without_container, "/process/in_container", NULL },
 	};
@@ -266,6 +352,49 @@ static void test_members(void **state)
 							      member, JSON_C_TO_STRING_PLAIN),
 					    rows[i].expected);
 		json_object_put(object);
+	}
+}
+
+/* Each operation by its name, and by what ECS calls such a thing. */
+static void test_operations(void **state)
+{
+	static const struct {
+		uint32_t operation;
+		const char *name, *type;
+	} rows[] = {
+		{ POLICY_READ, "read", "access" },
+		{ POLICY_WRITE, "write", "change" },
+		{ POLICY_CREATE, "create", "creation" },
+		{ POLICY_DELETE, "delete", "deletion" },
+		{ POLICY_RENAME, "rename", "change" },
+		{ POLICY_LINK, "link", "creation" },
+		{ POLICY_SYMLINK, "symlink", "creation" },
+		{ POLICY_TRUNCATE, "truncate", "change" },
+		{ POLICY_CHMOD, "chmod", "change" },
+		{ POLICY_CHOWN, "chown", "change" },
+		{ POLICY_UTIMES, "utimes", "change" },
+		{ POLICY_XATTR, "xattr", "change" },
+		{ POLICY_ATTR_FLAGS, "attr-flags", "change" },
+		{ POLICY_MMAP_WRITE, "mmap-write", "change" },
+		{ POLICY_EXEC, "exec", "access" },
+		{ POLICY_MOUNT, "mount", "change" },
+		{ POLICY_COPY_UP, "copy-up", "change" },
+	};
+
+	(void)state;
+	assert_int_equal(ARRAY_SIZE(rows), POLICY_N_OPERATIONS);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct event event = typical;
+		char operation[64], ecs[128];
+
+		event.operation = rows[i].operation;
+		_cleanup_(freep) char *line = print(&event);
+
+		snprintf(operation, sizeof(operation), ",\"operation\":\"%s\",", rows[i].name);
+		snprintf(ecs, sizeof(ecs), ",\"type\":[\"%s\",\"denied\"],\"action\":\"%s\",",
+			 rows[i].type, rows[i].name);
+		assert_non_null(strstr(line, operation));
+		assert_non_null(strstr(line, ecs));
 	}
 }
 
@@ -340,6 +469,11 @@ static void test_long(void **state)
 	event.message = message;
 	memset(event.file.path, 1, sizeof(event.file.path) - 1);
 	memset(event.file.accessed_path, 2, sizeof(event.file.accessed_path) - 1);
+	memset(event.file.source_path, 3, sizeof(event.file.source_path) - 1);
+	memset(event.file.target_path, 0xff, sizeof(event.file.target_path) - 1);
+	memset(event.container.name, 4, sizeof(event.container.name) - 1);
+	memset(event.container.image, '\\', sizeof(event.container.image) - 1);
+	memset(event.container.pod_uid, 5, sizeof(event.container.pod_uid) - 1);
 	memset(event.process.executable, '"', sizeof(event.process.executable) - 1);
 	_cleanup_(freep) char *line = print(&event);
 
@@ -353,34 +487,72 @@ static void test_long(void **state)
 	json_object_put(object);
 }
 
-static int print_many(unsigned long n)
+static void print_many(size_t n, FILE *out)
 {
 	static void (*const changes[])(struct event * event) = {
-		denied_read,	   audited,	      let_through,
-		guest_clock_ahead, other_path,	      outside,
-		setuid_directory,  without_container, huge,
+		denied_read,	   audited, let_through,  guest_clock_ahead,
+		other_path,	   outside, killed,	  setuid_directory,
+		without_container, huge,    already_open, renamed_away,
+		renamed_over,	   called,  in_pod,	  in_nameless_pod,
+		only_denied,
 	};
 
-	for (unsigned long i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct event event = typical;
 
 		event.sequence += i;
+		event.operation = 1u << (i + 1) % POLICY_N_OPERATIONS;
 		if (i > 0)
-			changes[i % ARRAY_SIZE(changes)](&event);
-		event_print_json(&event, stdout);
+			changes[i / POLICY_N_OPERATIONS % ARRAY_SIZE(changes)](&event);
+		event_print_json(&event, out);
 	}
-	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int main(int argc, char *argv[])
+/* All that is said keeps to docs/events.schema.json, and what does not is found out. */
+static void test_schema(void **state)
+{
+	static const struct {
+		const char *was, *is;
+	} lies[] = {
+		{ "\"operation\":\"rename\"", "\"operation\":\"delete\"" },
+		{ "\"operation\":\"rename\"", "\"operation\":\"chmod\"" },
+		{ "\"action\":\"rename\"", "\"action\":\"move\"" },
+		{ "\"result\":\"denied\"", "\"result\":\"allowed\"" },
+		{ "\"killed\":true", "\"killed\":false" },
+		{ "\"killed\":true", "\"already_open\":true" },
+		{ "\"change\"", "\"info\"" },
+		{ "\"target_path\":", "\"old_path\":" },
+		{ "\"name\",\"image.name\"", "\"name\"" },
+		{ "\"guest_says\":[\"name\",\"image.name\"]", "\"pod\":{}" },
+		{ "\"guest_says\":[", "\"guest_says\":[\"pod.uid\"," },
+		{ "}\n", "}" },
+	};
+	FILE *checker = check_events_open();
+	struct event event = typical;
+
+	(void)state;
+	assert_non_null(checker);
+	print_many(1000, checker);
+	assert_int_equal(check_events_close(checker), 0);
+
+	killed(&event);
+	renamed_away(&event);
+	called(&event);
+	_cleanup_(freep) char *line = print(&event);
+
+	assert_int_equal(check_events_changed(line, "vm", "vm"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++)
+		assert_int_equal(check_events_changed(line, lies[i].was, lies[i].is), 1);
+}
+
+int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_typical),	       cmocka_unit_test(test_members),
 		cmocka_unit_test(test_inode_is_exact), cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_long),	       cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_schema),
 	};
 
-	if (argc == 3 && strcmp(argv[1], "--print") == 0)
-		return print_many(strtoul(argv[2], NULL, 10));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,39 +88,93 @@ static void liar(struct event *e)
 	strcpy(e->container.engine, "\xe2\x80\xae\xc2\x9b\xc3\xa9");
 }
 
+static void killed(struct event *e)
+{
+	e->operation = POLICY_ATTR_FLAGS;
+	e->action = POLICY_KILL;
+	e->killed = true;
+}
+
+static void already_open(struct event *e)
+{
+	e->operation = POLICY_MMAP_WRITE;
+	e->denied = false;
+	e->already_open = true;
+}
+
+static void renamed_away(struct event *e)
+{
+	e->operation = POLICY_RENAME;
+	strcpy(e->file.target_path, "/a b");
+}
+
+static void linked_over(struct event *e)
+{
+	e->operation = POLICY_LINK;
+	strcpy(e->file.source_path, "/tmp/x");
+}
+
+static void called(struct event *e)
+{
+	strcpy(e->container.name, "my web");
+	strcpy(e->container.pod_name, "web-0");
+	strcpy(e->container.pod_namespace, "shop");
+}
+
 static void test_lines(void **state)
 {
 	static const struct {
 		void (*change)(struct event *event);
 		const char *expected;
 	} rows[] = {
-		{ unchanged, "04:51:07.123 DENIED  write /etc/passwd               by sh[3121] uid "
+		{ unchanged, "04:51:07.123 DENIED  write      /etc/passwd               by "
+			     "sh[3121] uid "
 			     "0"
 			     "       container 3f2a9c1b04de (docker)  rule protect-accounts  vm "
 			     "web-1\n" },
-		{ audited_read, "04:51:07.123 allowed read  /etc/passwd               by sh[3121] "
+		{ audited_read, "04:51:07.123 allowed read       /etc/passwd               by "
+				"sh[3121] "
 				"uid 0"
 				"       container 3f2a9c1b04de (docker)  rule protect-accounts  vm "
 				"web-1\n" },
-		{ outside, "04:51:07.123 DENIED  write /etc/passwd               by sh[3121] uid "
+		{ outside, "04:51:07.123 DENIED  write      /etc/passwd               by sh[3121] "
+			   "uid "
 			   "1000 euid 0"
 			   "  from outside container 3f2a9c1b04de (docker)  rule protect-accounts  "
 			   "vm web-1\n" },
-		{ without_container, "04:51:07.123 DENIED  write /etc/passwd               by "
+		{ without_container, "04:51:07.123 DENIED  write      /etc/passwd               by "
 				     "sh[3121] uid 0"
 				     "       rule protect-accounts  vm web-1\n" },
-		{ without_path, "04:51:07.123 DENIED  write inode 8:1/77              by sh[3121] "
+		{ without_path, "04:51:07.123 DENIED  write      inode 8:1/77              by "
+				"sh[3121] "
 				"uid 0"
 				"       container 3f2a9c1b04de (docker)  rule protect-accounts  vm "
 				"web-1\n" },
-		{ accessed_only, "04:51:07.123 DENIED  write /mnt/a                    by sh[3121] "
+		{ accessed_only, "04:51:07.123 DENIED  write      /mnt/a                    by "
+				 "sh[3121] "
 				 "uid 0"
 				 "       container 3f2a9c1b04de (docker)  rule protect-accounts  "
 				 "vm web-1\n" },
-		{ little_known, "04:51:07.123 DENIED  write /etc/passwd               by ?[3121] "
+		{ little_known, "04:51:07.123 DENIED  write      /etc/passwd               by "
+				"?[3121] "
 				"uid 0"
 				"        container 3f2a9c1b04de\n" },
-		{ liar, "04:51:07.123 DENIED  write /x\\ \\ by\\ root[1]\\ \\\\\\ \\u{a0}"
+		{ killed, "04:51:07.123 KILLED  attr-flags /etc/passwd               by sh[3121] "
+			  "uid 0       container 3f2a9c1b04de (docker)  rule protect-accounts  vm "
+			  "web-1\n" },
+		{ already_open, "04:51:07.123 OPEN    mmap-write /etc/passwd               by "
+				"sh[3121] uid 0       container 3f2a9c1b04de (docker)  rule "
+				"protect-accounts  vm web-1\n" },
+		{ renamed_away, "04:51:07.123 DENIED  rename     /etc/passwd -> /a\\ b      by "
+				"sh[3121] uid 0       container 3f2a9c1b04de (docker)  rule "
+				"protect-accounts  vm web-1\n" },
+		{ linked_over, "04:51:07.123 DENIED  link       /etc/passwd <- /tmp/x     by "
+			       "sh[3121] uid 0       container 3f2a9c1b04de (docker)  rule "
+			       "protect-accounts  vm web-1\n" },
+		{ called, "04:51:07.123 DENIED  write      /etc/passwd               by sh[3121] "
+			  "uid 0       container 3f2a9c1b04de (docker) called my\\ web of pod web-0"
+			  "  rule protect-accounts  vm web-1\n" },
+		{ liar, "04:51:07.123 DENIED  write      /x\\ \\ by\\ root[1]\\ \\\\\\ \\u{a0}"
 			"  by a\\x0a\\x1b[2K\\x7f\\xff[3121] uid 0"
 			"  container 3f2a9c1b04de (\\u{202e}\\u{9b}\xc3\xa9)"
 			"  rule protect-accounts  vm web-1\n" },
@@ -143,10 +197,13 @@ static void test_colour(void **state)
 		void (*change)(struct event *event);
 		const char *start;
 	} rows[] = {
-		{ unchanged, "\033[2m04:51:07.123\033[0m \033[1;31mDENIED \033[0m write "
+		{ unchanged, "\033[2m04:51:07.123\033[0m \033[1;31mDENIED \033[0m write      "
 			     "/etc/passwd " },
-		{ audited_read, "\033[2m04:51:07.123\033[0m \033[33mallowed\033[0m read  "
+		{ audited_read, "\033[2m04:51:07.123\033[0m \033[33mallowed\033[0m read       "
 				"/etc/passwd " },
+		{ killed, "\033[2m04:51:07.123\033[0m \033[1;31mKILLED \033[0m attr-flags /etc" },
+		{ already_open, "\033[2m04:51:07.123\033[0m \033[33mOPEN   \033[0m mmap-write "
+				"/etc" },
 	};
 
 	(void)state;
