@@ -16,7 +16,7 @@
 
 #define MAX_FILE (1024 * 1024)
 #define MAX_RULES 10000
-#define MAX_PATHS 100000
+#define MAX_PATHS 100000 /* and executables of exceptions */
 #define MAX_SOURCE 200 /* bytes of the file's name, its last ones, in messages */
 
 /* What the top of the file is read into. */
@@ -72,6 +72,16 @@ static int add_name(struct schema *schema, const struct yaml_node *node, struct 
 	return 0;
 }
 
+/* What has to be looked up in each container. */
+static size_t count_paths(const struct policy_rule *rule)
+{
+	size_t n = rule->n_paths;
+
+	for (size_t i = 0; i < rule->n_except; i++)
+		n += rule->except[i].n_executables;
+	return n;
+}
+
 /* So that messages say which rule it is, even before its name has been read. */
 static void set_where(struct schema *schema, const struct yaml_node *node, size_t i)
 {
@@ -94,10 +104,12 @@ static int read_rule(struct schema *schema, const struct yaml_node *node, struct
 	r = rule_read(schema, node, rule);
 	if (r < 0)
 		return r;
-	file->n_paths += rule->n_paths;
+	file->n_paths += count_paths(rule);
 	if (file->n_paths > MAX_PATHS)
 		return schema_refuse(schema, yaml_node_get(node, "paths"),
-				     "more than %d paths in the policy; use patterns", MAX_PATHS);
+				     "more than %d paths and executables in the policy; use "
+				     "patterns",
+				     MAX_PATHS);
 	return add_name(schema, node, file, rule);
 }
 
@@ -137,11 +149,37 @@ static int read_version(struct schema *schema, const struct yaml_node *node, voi
 	return 0;
 }
 
+static int read_unresolved(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	static const char *const words[] = { "start", "refuse" };
+	struct file *file = object;
+	int r = schema_choose(schema, node, "value", words, ARRAY_SIZE(words));
+
+	if (r < 0)
+		return r;
+	file->policy->refuse_unresolved = r;
+	return 0;
+}
+
+static int read_cache(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	static const char *const words[] = { "eager", "lazy" };
+	struct file *file = object;
+	int r = schema_choose(schema, node, "value", words, ARRAY_SIZE(words));
+
+	if (r < 0)
+		return r;
+	file->policy->lazy = r;
+	return 0;
+}
+
 static int read_file(struct schema *schema, const struct yaml_node *root, struct policy *policy)
 {
 	static const struct schema_key keys[] = {
 		{ "rules", "write `rules:` and under it a list of rules", read_rules },
 		{ "version", NULL, read_version },
+		{ "unresolved", NULL, read_unresolved },
+		{ "cache", NULL, read_cache },
 	};
 	_cleanup_(file_deinit) struct file file = { .policy = policy };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy/exception.h"
 #include "policy/pattern.h"
 #include "policy/selector.h"
 #include "util/cleanup.h"
@@ -12,21 +13,46 @@
 #define MAX_NAME 64
 #define MAX_MESSAGE 512
 
-static const char *const operations[] = { "read", "write" };
-static const char *const actions[] = { [POLICY_AUDIT] = "audit", [POLICY_DENY] = "deny" };
+/* The operations in the order of their bits, then the groups. */
+static const char *const words[] = {
+	"read",	    "write", "create",	"delete", "rename", "link",	  "symlink",
+	"truncate", "chmod", "chown",	"utimes", "xattr",  "attr-flags", "mmap-write",
+	"exec",	    "mount", "copy-up", "modify", "all",
+};
+static const uint32_t groups[] = { POLICY_MODIFY, POLICY_ALL };
+static_assert(ARRAY_SIZE(words) == POLICY_N_OPERATIONS + ARRAY_SIZE(groups), "a name for each");
+
+/* What others call them. */
+static const struct {
+	const char *word;
+	uint32_t operation;
+} synonyms[] = {
+	{ "append", POLICY_WRITE },    { "mkdir", POLICY_CREATE },
+	{ "mknod", POLICY_CREATE },    { "unlink", POLICY_DELETE },
+	{ "remove", POLICY_DELETE },   { "rmdir", POLICY_DELETE },
+	{ "move", POLICY_RENAME },     { "hardlink", POLICY_LINK },
+	{ "touch", POLICY_UTIMES },    { "acl", POLICY_XATTR },
+	{ "setxattr", POLICY_XATTR },  { "chattr", POLICY_ATTR_FLAGS },
+	{ "mmap", POLICY_MMAP_WRITE }, { "execute", POLICY_EXEC },
+};
+
+static const char *const actions[] = {
+	[POLICY_AUDIT] = "audit",
+	[POLICY_DENY] = "deny",
+	[POLICY_KILL] = "kill",
+};
 static const char *const severities[] = {
 	[POLICY_SEVERITY_LOW] = "low",
 	[POLICY_SEVERITY_MEDIUM] = "medium",
 	[POLICY_SEVERITY_HIGH] = "high",
 	[POLICY_SEVERITY_CRITICAL] = "critical",
 };
-static_assert(ARRAY_SIZE(operations) == POLICY_N_OPERATIONS, "a name for each operation");
 
 const char *policy_operation_name(uint32_t operation)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
+	for (size_t i = 0; i < POLICY_N_OPERATIONS; i++)
 		if (operation == 1u << i)
-			return operations[i];
+			return words[i];
 	return "?";
 }
 
@@ -73,23 +99,49 @@ static int read_containers(struct schema *schema, const struct yaml_node *node, 
 	return selector_read(schema, node, &rule->containers);
 }
 
+/* What a rule's list has named so far. */
+struct named {
+	uint32_t operations; /* all that is meant */
+	uint32_t words; /* as bits, by their place */
+};
+
+static int refuse_synonym(struct schema *schema, const struct yaml_node *node)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(synonyms); i++)
+		if (!strcmp(node->text, synonyms[i].word))
+			return schema_refuse(schema, node, "unknown operation `%s`; write `%s`",
+					     node->text,
+					     policy_operation_name(synonyms[i].operation));
+	return 0;
+}
+
+/* A group and one of its own operations may both be named: a rule's writer need not know the groups by heart. */
 static int add_operation(struct schema *schema, const struct yaml_node *node, void *object)
 {
-	struct policy_rule *rule = object;
-	int r = schema_choose(schema, node, "operation", operations, ARRAY_SIZE(operations));
+	struct named *named = object;
+	int r = refuse_synonym(schema, node);
 
 	if (r < 0)
 		return r;
-	if (rule->operations & 1u << r)
+	r = schema_choose(schema, node, "operation", words, ARRAY_SIZE(words));
+	if (r < 0)
+		return r;
+	if (named->words & 1u << r)
 		return schema_refuse(schema, node, "operation `%s` is there twice; keep one",
-				     operations[r]);
-	rule->operations |= 1u << r;
+				     words[r]);
+	named->words |= 1u << r;
+	named->operations |= r < POLICY_N_OPERATIONS ? 1u << r : groups[r - POLICY_N_OPERATIONS];
 	return 0;
 }
 
 static int read_operations(struct schema *schema, const struct yaml_node *node, void *object)
 {
-	return schema_each(schema, node, add_operation, object);
+	struct policy_rule *rule = object;
+	struct named named = { 0 };
+	int r = schema_each(schema, node, add_operation, &named);
+
+	rule->operations = named.operations;
+	return r;
 }
 
 static int read_action(struct schema *schema, const struct yaml_node *node, void *object)
@@ -101,6 +153,11 @@ static int read_action(struct schema *schema, const struct yaml_node *node, void
 		return r;
 	rule->action = r;
 	return 0;
+}
+
+static int read_except(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	return exceptions_read(schema, node, object);
 }
 
 static int read_severity(struct schema *schema, const struct yaml_node *node, void *object)
@@ -134,9 +191,11 @@ int rule_read(struct schema *schema, const struct yaml_node *node, struct policy
 		{ "name", "write `name: some-name`", read_name },
 		{ "paths", "write `paths: [/etc/passwd]`", read_paths },
 		{ "containers", NULL, read_containers },
-		{ "operations", "write `operations: [read]`, [write] or [read, write]",
+		{ "operations", "write `operations: modify`, `all`, or a list like [read, write]",
 		  read_operations },
-		{ "action", "write `action: audit` or `action: deny`", read_action },
+		{ "action", "write `action: audit`, `action: deny` or `action: kill`",
+		  read_action },
+		{ "except", NULL, read_except },
 		{ "severity", NULL, read_severity },
 		{ "message", NULL, read_message },
 	};
@@ -151,6 +210,7 @@ void rule_deinit(struct policy_rule *rule)
 	free(rule->name);
 	schema_texts_free(rule->paths, rule->n_paths);
 	selector_deinit(&rule->containers);
+	exceptions_deinit(rule);
 	free(rule->message);
 	*rule = (struct policy_rule){ 0 };
 }
