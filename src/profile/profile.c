@@ -14,6 +14,7 @@
 
 #include "profile/kallsyms.h"
 #include "profile/locate.h"
+#include "profile/modules.h"
 #include "profile/types.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -25,6 +26,7 @@
 struct profile {
 	struct kallsyms *kallsyms;
 	struct types *types;
+	struct modules *modules; /* filled as they are asked for */
 	struct space space;
 	struct profile_cost cost;
 	uint64_t text, phys_base;
@@ -37,6 +39,7 @@ struct profile *profile_free(struct profile *profile)
 	if (!profile)
 		return NULL;
 	kallsyms_free(profile->kallsyms);
+	modules_free(profile->modules);
 	types_free(profile->types);
 	free(profile);
 	return NULL;
@@ -128,6 +131,7 @@ static int read_types(struct profile *profile, const struct image *image, struct
 	uint64_t start = kallsyms_address(profile->kallsyms, "__start_BTF");
 	uint64_t stop = kallsyms_address(profile->kallsyms, "__stop_BTF");
 	const uint8_t *btf;
+	int r;
 
 	if (!start || !stop || stop <= start)
 		return error_set(err, -ENOTSUP,
@@ -140,7 +144,13 @@ static int read_types(struct profile *profile, const struct image *image, struct
 				 "the guest kernel's type information is said to be at 0x%" PRIx64
 				 ", outside its image; its symbol table cannot be trusted",
 				 start);
-	return types_new(&profile->types, btf, stop - start, err);
+	r = types_new(&profile->types, btf, stop - start, err);
+	if (r < 0)
+		return r;
+	profile->modules = modules_new(&profile->space,
+				       kallsyms_address(profile->kallsyms, "btf_modules"),
+				       profile->types);
+	return profile->modules ? 0 : error_set(err, -ENOMEM, "no memory for a profile");
 }
 
 int profile_read(struct profile **ret, const struct ram *ram, const struct cpu *cpu,
@@ -195,6 +205,41 @@ int profile_field(const struct profile *profile, const char *path, struct profil
 uint32_t profile_struct_size(const struct profile *profile, const char *name)
 {
 	return types_struct_size(profile->types, name);
+}
+
+/*
+ * The types to ask for what is @module's. @err says why they are the kernel's own, if they are: on
+ * success too.
+ */
+static const struct types *types_of(const struct profile *profile, const char *module,
+				    struct error *err)
+{
+	const struct types *types = profile->types;
+
+	modules_types(profile->modules, module, &types, err);
+	return types;
+}
+
+int profile_module_field(const struct profile *profile, const char *module, const char *path,
+			 struct profile_field *ret, struct error *err)
+{
+	struct error why = { 0 };
+	const struct types *types = types_of(profile, module, &why);
+
+	if (types_field(types, path, &ret->offset, &ret->size) == 0)
+		return 0;
+	if (why.code && why.code != -ENOENT)
+		return error_set(err, why.code, "%s", why.message);
+	return error_set(err, -ENOENT, "neither a loaded module %s nor the guest kernel has %s",
+			 module, path);
+}
+
+uint32_t profile_module_struct_size(const struct profile *profile, const char *module,
+				    const char *name)
+{
+	struct error why = { 0 };
+
+	return types_struct_size(types_of(profile, module, &why), name);
 }
 
 const char *profile_banner(const struct profile *profile)

@@ -56,6 +56,23 @@ int profile_field(const struct profile *profile, const char *path, struct profil
 /* Size of a structure in bytes, 0 when there is none of that name. */
 uint32_t profile_struct_size(const struct profile *profile, const char *name);
 
+/*
+ * The same for a member that may be a module's: in the types of the loaded module @module, which are
+ * read when first asked for and then kept, or in the kernel's own when that is built in. Returns 0,
+ * or, with what is missing in @err,
+ *  -ENOENT   neither has such a member; or the module is not loaded (yet: ask again)
+ *  -ENOTSUP  the kernel keeps no types of modules, or the module's are broken
+ *  -EFAULT   they could not be read just now
+ *  -ENOMEM
+ * Not for two threads at once.
+ */
+int profile_module_field(const struct profile *profile, const char *module, const char *path,
+			 struct profile_field *ret, struct error *err);
+
+/* Size of such a structure in bytes, 0 when there is none of that name, for whatever reason. */
+uint32_t profile_module_struct_size(const struct profile *profile, const char *module,
+				    const char *name);
+
 /* Facts for people. The strings live as long as the profile. */
 const char *profile_banner(const struct profile *profile); /* "Linux version 6.1.0-..." */
 const char *profile_release(const struct profile *profile); /* "6.1.0-56-cloud-amd64" */

@@ -8,6 +8,11 @@
  * references may be cycles and anonymous members may nest without end, so that every lookup has a
  * budget.
  *
+ * Split BTF (a module's, Linux 36e68442d1af "bpf: Load and verify kernel module BTFs", in v5.11) is
+ * one more such section, whose ids and string offsets are numbered on from those of the kernel's.
+ * A reference below that is one into the base; what is found there is bounded by the base's own
+ * sizes.
+ *
  * libbpf's btf__new() would do the first half only, and not for data that is out to harm; its
  * inline accessors <bpf/btf.h> are what is used of it.
  */
@@ -31,13 +36,14 @@
 #define POINTER_SIZE 8
 
 struct types {
+	const struct types *base; /* what it is split from, or NULL */
 	uint8_t *copy;
 	const uint8_t *section; /* of types */
 	uint32_t section_size;
 	const char *strings;
-	uint32_t strings_size;
-	uint32_t *at; /* by type id: offset in the section; [0] is `void` and unused */
-	uint32_t n; /* type ids, `void` included */
+	uint32_t first_string, strings_size; /* offset of strings[0] */
+	uint32_t *at; /* by type id, less @first: offset in the section */
+	uint32_t first, end; /* type ids; 0 is `void`, and in no section */
 	uint32_t *sorted; /* ids of the named structures and unions, by name, then id */
 	uint32_t n_sorted;
 };
@@ -65,14 +71,19 @@ DEFINE_CLEANUP(struct types *, types_free)
 /* NULL for `void` and for what is no type. */
 static const struct btf_type *type_at(const struct types *types, uint32_t id)
 {
-	if (id == 0 || id >= types->n)
+	if (id < types->first && types->base)
+		types = types->base;
+	if (id < types->first || id >= types->end)
 		return NULL;
-	return (const struct btf_type *)(types->section + types->at[id]);
+	return (const struct btf_type *)(types->section + types->at[id - types->first]);
 }
 
 /* "" for what is no name. The string section ends with NUL. */
 static const char *name_at(const struct types *types, uint32_t offset)
 {
+	if (offset < types->first_string && types->base)
+		types = types->base;
+	offset -= types->first_string;
 	return offset < types->strings_size ? types->strings + offset : "";
 }
 
@@ -143,7 +154,8 @@ static int read_header(struct types *types, size_t size, struct error *err)
 	types->section = types->copy + header.hdr_len + header.type_off;
 	types->strings = (const char *)types->copy + header.hdr_len + header.str_off;
 	types->strings_size = header.str_len;
-	if (header.str_len == 0 || types->strings[header.str_len - 1] != '\0')
+	/* a module all of whose names are the kernel's has no strings */
+	if (header.str_len == 0 ? !types->base : types->strings[header.str_len - 1] != '\0')
 		return broken(err, "strings without an end");
 	types->section_size = header.type_len;
 	return 0;
@@ -154,11 +166,11 @@ static int read_types(struct types *types, struct error *err)
 {
 	uint32_t size = types->section_size;
 
-	/* the shortest type has 12 bytes: n is at most size / 12 + 1 */
+	/* the shortest type has 12 bytes */
 	types->at = malloc(sizeof(*types->at) * (size / sizeof(struct btf_type) + 1));
 	if (!types->at)
 		return error_set(err, -ENOMEM, "no memory for the guest's types");
-	types->n = 1;
+	types->end = types->first;
 	for (uint64_t at = 0; at < size;) {
 		const struct btf_type *type = (const struct btf_type *)(types->section + at);
 		uint64_t n;
@@ -170,9 +182,9 @@ static int read_types(struct types *types, struct error *err)
 			return broken(err, "a type of an unknown kind");
 		if (n > size - at)
 			return broken(err, "a type is cut off");
-		if (types->n >= MAX_TYPES)
+		if (types->end >= MAX_TYPES)
 			return broken(err, "too many types");
-		types->at[types->n++] = at;
+		types->at[types->end++ - types->first] = at;
 		at += n;
 	}
 	return 0;
@@ -194,17 +206,18 @@ static int compare_names(const void *a, const void *b, void *userdata)
 
 static int index_names(struct types *types, struct error *err)
 {
-	types->sorted = malloc(sizeof(*types->sorted) * types->n);
+	types->sorted = malloc(sizeof(*types->sorted) * (types->end - types->first + 1));
 	if (!types->sorted)
 		return error_set(err, -ENOMEM, "no memory for the guest's types");
-	for (uint32_t id = 1; id < types->n; id++)
+	for (uint32_t id = types->first; id < types->end; id++)
 		if (btf_is_composite(type_at(types, id)) && type_name(types, id)[0])
 			types->sorted[types->n_sorted++] = id;
 	qsort_r(types->sorted, types->n_sorted, sizeof(*types->sorted), compare_names, types);
 	return 0;
 }
 
-int types_new(struct types **ret, const void *btf, size_t size, struct error *err)
+static int types_read(struct types **ret, const struct types *base, const void *btf, size_t size,
+		      struct error *err)
 {
 	_cleanup_(types_freep) struct types *types = calloc(1, sizeof(*types));
 	int r;
@@ -216,6 +229,10 @@ int types_new(struct types **ret, const void *btf, size_t size, struct error *er
 	if (!types || !types->copy)
 		return error_set(err, -ENOMEM, "no memory for the guest's types");
 	memcpy(types->copy, btf, size);
+	types->base = base;
+	types->first = 1;
+	if (base)
+		types_end(base, &types->first, &types->first_string);
 	r = read_header(types, size, err);
 	if (r < 0)
 		return r;
@@ -229,8 +246,22 @@ int types_new(struct types **ret, const void *btf, size_t size, struct error *er
 	return 0;
 }
 
+int types_new(struct types **ret, const void *btf, size_t size, struct error *err)
+{
+	return types_read(ret, NULL, btf, size, err);
+}
+
+int types_new_split(struct types **ret, const struct types *base, const void *btf, size_t size,
+		    struct error *err)
+{
+	if (base->base)
+		return error_set(err, -EINVAL,
+				 "type information can be split from the kernel's only");
+	return types_read(ret, base, btf, size, err);
+}
+
 /* Id of the first structure or union whose name is the @length characters at @name, or 0. */
-static uint32_t find_struct(const struct types *types, const char *name, size_t length)
+static uint32_t find_own(const struct types *types, const char *name, size_t length)
 {
 	uint32_t low = 0, high = types->n_sorted;
 	const char *other;
@@ -251,6 +282,13 @@ static uint32_t find_struct(const struct types *types, const char *name, size_t 
 	/* all names that start so follow, the shortest first */
 	other = type_name(types, types->sorted[low]);
 	return strncmp(other, name, length) == 0 && !other[length] ? types->sorted[low] : 0;
+}
+
+static uint32_t find_struct(const struct types *types, const char *name, size_t length)
+{
+	uint32_t id = find_own(types, name, length);
+
+	return id || !types->base ? id : find_own(types->base, name, length);
 }
 
 /* What typedefs, qualifiers and tags stand for, or 0. */
@@ -378,5 +416,11 @@ uint32_t types_struct_size(const struct types *types, const char *name)
 
 size_t types_n(const struct types *types)
 {
-	return types->n - 1;
+	return types->end - types->first;
+}
+
+void types_end(const struct types *types, uint32_t *ret_id, uint32_t *ret_string)
+{
+	*ret_id = types->end;
+	*ret_string = types->first_string + types->strings_size;
 }

@@ -16,6 +16,14 @@ struct types;
  */
 int types_new(struct types **ret, const void *btf, size_t size, struct error *err);
 
+/*
+ * The same for split BTF, a module's: its type ids and string offsets go on where @base, the
+ * kernel's own, ends. Names that are not found in it are looked up in @base, which must be no split
+ * BTF itself (-EINVAL) and outlive it.
+ */
+int types_new_split(struct types **ret, const struct types *base, const void *btf, size_t size,
+		    struct error *err);
+
 /* Accepts NULL. Returns NULL. */
 struct types *types_free(struct types *types);
 
@@ -29,7 +37,10 @@ int types_field(const struct types *types, const char *path, uint32_t *ret_offse
 /* Size of a structure or union in bytes, 0 when there is none of that name. */
 uint32_t types_struct_size(const struct types *types, const char *name);
 
-/* Types of all kinds, `void` not counted. */
+/* Types of all kinds, `void` and those of the base not counted. */
 size_t types_n(const struct types *types);
+
+/* What a split BTF on top of it must go on with: the first type id, and the first string's offset. */
+void types_end(const struct types *types, uint32_t *ret_id, uint32_t *ret_string);
 
 #endif
