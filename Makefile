@@ -31,12 +31,13 @@ glob := glob
 memory := ram space
 vmm := qmp memory_map registers machine qemu_args
 profile := kallsyms types modules locate profile
-introspect := kernel layout reader task mount path pathbuf file cgroup container
+introspect := kernel layout reader task mount path pathbuf file cgroup container \
+	overlay open_files
 policy := policy yaml rule exception selector schema pattern
 cache := table plan
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window hooks quiesce arm
-session := lock containers watches errands views enter report sweep session
+session := lock containers exceptions watches errands views enter layers follow report sweep session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version

@@ -14,6 +14,7 @@ int kernel_new(struct kernel **ret, const struct profile *profile, struct error 
 
 	if (!kernel)
 		return error_set(err, -ENOMEM, "out of memory");
+	kernel->profile = profile;
 	kernel->space = profile_space(profile);
 	r = layout_fill(&kernel->layout, profile, err);
 	if (r < 0)

@@ -20,6 +20,8 @@
  * an rbtree") (in v6.8) turned into another structure.
  */
 #define LAYOUT_FIELDS(X)                                                      \
+	X(AS_MAPPINGS, VALUE, "address_space.i_mmap.rb_root.rb_node", NULL)   \
+	X(AS_WRITABLE, VALUE, "address_space.i_mmap_writable.counter", NULL)  \
 	X(CGROUP_NODE, VALUE, "cgroup.kn", NULL)                              \
 	X(CRED_EGID, VALUE, "cred.egid", NULL)                                \
 	X(CRED_EUID, VALUE, "cred.euid", NULL)                                \
@@ -31,6 +33,9 @@
 	X(DENTRY_INODE, VALUE, "dentry.d_inode", NULL)                        \
 	X(DENTRY_NAME, VALUE, "dentry.d_name.name", NULL)                     \
 	X(DENTRY_PARENT, VALUE, "dentry.d_parent", NULL)                      \
+	X(FDTABLE_FILES, VALUE, "fdtable.fd", NULL)                           \
+	X(FDTABLE_SIZE, VALUE, "fdtable.max_fds", NULL)                       \
+	X(FILES_TABLE, VALUE, "files_struct.fdt", NULL)                       \
 	X(FILE_DENTRY, VALUE, "file.f_path.dentry", NULL)                     \
 	X(FILE_FLAGS, VALUE, "file.f_flags", NULL)                            \
 	X(FILE_INODE, VALUE, "file.f_inode", NULL)                            \
@@ -43,11 +48,13 @@
 	X(INODE_GENERATION, VALUE, "inode.i_generation", NULL)                \
 	X(INODE_GID, VALUE, "inode.i_gid", NULL)                              \
 	X(INODE_INO, VALUE, "inode.i_ino", NULL)                              \
+	X(INODE_MAPPING, VALUE, "inode.i_mapping", NULL)                      \
 	X(INODE_MODE, VALUE, "inode.i_mode", NULL)                            \
 	X(INODE_N_LINKS, VALUE, "inode.i_nlink", NULL)                        \
 	X(INODE_SIZE, VALUE, "inode.i_size", NULL)                            \
 	X(INODE_SUPER, VALUE, "inode.i_sb", NULL)                             \
 	X(INODE_UID, VALUE, "inode.i_uid", NULL)                              \
+	X(INODE_WRITERS, VALUE, "inode.i_writecount.counter", NULL)           \
 	X(KERNFS_ID, VALUE, "kernfs_node.id", NULL)                           \
 	X(KERNFS_NAME, VALUE, "kernfs_node.name", NULL)                       \
 	X(KERNFS_PARENT, VALUE, "kernfs_node.__parent", "kernfs_node.parent") \
@@ -65,16 +72,21 @@
 	X(PID_LEVEL, VALUE, "pid.level", NULL)                                \
 	X(PID_NS_INUM, VALUE, "pid_namespace.ns.inum", NULL)                  \
 	X(PID_NUMBERS, PLACE, "pid.numbers", NULL)                            \
+	X(RB_LEFT, VALUE, "rb_node.rb_left", NULL)                            \
+	X(RB_RIGHT, VALUE, "rb_node.rb_right", NULL)                          \
 	X(SIGNAL_THREADS, VALUE, "signal_struct.thread_head.next", NULL)      \
 	X(SUPER_DEVICE, VALUE, "super_block.s_dev", NULL)                     \
 	X(SUPER_FLAGS, VALUE, "super_block.s_flags", NULL)                    \
+	X(SUPER_INFO, VALUE, "super_block.s_fs_info", NULL)                   \
 	X(SUPER_TYPE, VALUE, "super_block.s_type", NULL)                      \
 	X(TASK_CGROUPS, VALUE, "task_struct.cgroups", NULL)                   \
 	X(TASK_COMM, PLACE, "task_struct.comm", NULL)                         \
 	X(TASK_CRED, VALUE, "task_struct.real_cred", NULL)                    \
+	X(TASK_FILES, VALUE, "task_struct.files", NULL)                       \
 	X(TASK_FLAGS, VALUE, "task_struct.flags", NULL)                       \
 	X(TASK_FS, VALUE, "task_struct.fs", NULL)                             \
 	X(TASK_LEADER, VALUE, "task_struct.group_leader", NULL)               \
+	X(TASK_MEMORY, VALUE, "task_struct.mm", NULL)                         \
 	X(TASK_NSPROXY, VALUE, "task_struct.nsproxy", NULL)                   \
 	X(TASK_PARENT, VALUE, "task_struct.real_parent", NULL)                \
 	X(TASK_PID, VALUE, "task_struct.pid", NULL)                           \
@@ -91,6 +103,11 @@
 	X(UPID_NS, VALUE, "upid.ns", NULL)                                    \
 	X(UTS_HOSTNAME, PLACE, "uts_namespace.name.nodename", NULL)           \
 	X(UTS_NS_INUM, VALUE, "uts_namespace.ns.inum", NULL)                  \
+	X(VMA_END, VALUE, "vm_area_struct.vm_end", NULL)                      \
+	X(VMA_FLAGS, VALUE, "vm_area_struct.vm_flags", NULL)                  \
+	X(VMA_MEMORY, VALUE, "vm_area_struct.vm_mm", NULL)                    \
+	X(VMA_NODE, PLACE, "vm_area_struct.shared.rb", NULL)                  \
+	X(VMA_START, VALUE, "vm_area_struct.vm_start", NULL)                  \
 	X(WORKER_FUNCTION, VALUE, "worker.current_func", NULL)
 
 #define LAYOUT_ENUM(name, kind, path, older) FIELD_##name,

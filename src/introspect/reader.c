@@ -4,15 +4,21 @@
 #include <errno.h>
 #include <string.h>
 
-uint64_t reader_get(struct reader *reader, uint64_t object, enum field field)
+uint64_t reader_get_at(struct reader *reader, uint64_t object, const struct profile_field *at)
 {
-	const struct profile_field *at = &reader->kernel->layout.fields[field];
 	uint64_t value = 0; /* little endian: a narrow member fills the low bytes */
 
+	if (at->size > sizeof(value))
+		reader->error = -EFAULT;
 	if (!reader->error)
 		reader->error =
 			space_read(reader->kernel->space, object + at->offset, &value, at->size);
 	return reader->error ? 0 : value;
+}
+
+uint64_t reader_get(struct reader *reader, uint64_t object, enum field field)
+{
+	return reader_get_at(reader, object, &reader->kernel->layout.fields[field]);
 }
 
 uint64_t reader_get_if(struct reader *reader, uint64_t object, enum field field)

@@ -9,6 +9,7 @@
 #include "introspect/layout.h"
 
 struct kernel {
+	const struct profile *profile;
 	const struct space *space;
 	struct layout layout;
 };
@@ -25,6 +26,9 @@ struct reader {
 
 /* The integer or pointer in @field of the structure at @object, read once. */
 uint64_t reader_get(struct reader *reader, uint64_t object, enum field field);
+
+/* The same for a member that is not in the table, of at most 8 bytes (-EFAULT). */
+uint64_t reader_get_at(struct reader *reader, uint64_t object, const struct profile_field *at);
 
 /*
  * The same, but 0 without an error for an @object that is NULL: what an exiting task has given up.

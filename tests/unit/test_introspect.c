@@ -37,7 +37,7 @@ struct f_task {
 	uint32_t flags, pid, tgid;
 	char comm[16];
 	ptr worker_private, stack, real_cred, fs, nsproxy, signal, cgroups, thread_pid,
-		group_leader, real_parent;
+		group_leader, real_parent, files, mm;
 	struct list thread_node, tasks;
 	uint64_t start_boottime, sp;
 };
@@ -99,12 +99,15 @@ struct f_super {
 	ptr s_type;
 	uint32_t s_dev;
 	uint64_t s_flags;
+	ptr s_fs_info;
 };
 struct f_type {
 	uint32_t flags;
 	ptr name;
 };
 struct f_inode {
+	uint32_t i_writecount;
+	ptr i_mapping;
 	uint16_t i_mode;
 	uint32_t i_uid, i_gid, i_nlink, i_generation;
 	ptr i_sb;
@@ -117,6 +120,26 @@ struct f_file {
 	uint32_t f_mode, f_flags;
 	struct f_path f_path;
 	ptr f_inode;
+};
+struct f_fdtable {
+	uint32_t max_fds;
+	ptr fd;
+};
+struct f_files {
+	uint32_t count;
+	ptr fdt;
+};
+struct f_rb {
+	ptr rb_left, rb_right;
+};
+struct f_address_space {
+	uint32_t i_mmap_writable;
+	ptr i_mmap;
+};
+struct f_vma {
+	uint64_t vm_flags, vm_start, vm_end;
+	struct f_rb rb;
+	ptr vm_mm;
 };
 struct f_vfsmount {
 	ptr mnt_root, mnt_sb;
@@ -137,6 +160,8 @@ static const struct {
 	const char *path;
 	uint32_t offset, size;
 } fields[] = {
+	FIELD("address_space.i_mmap.rb_root.rb_node", struct f_address_space, i_mmap),
+	FIELD("address_space.i_mmap_writable.counter", struct f_address_space, i_mmap_writable),
 	FIELD("cgroup.kn", struct f_cgroup, kn),
 	FIELD("cred.egid", struct f_cred, egid),
 	FIELD("cred.euid", struct f_cred, euid),
@@ -148,6 +173,9 @@ static const struct {
 	FIELD("dentry.d_inode", struct f_dentry, d_inode),
 	FIELD("dentry.d_name.name", struct f_dentry, name),
 	FIELD("dentry.d_parent", struct f_dentry, d_parent),
+	FIELD("fdtable.fd", struct f_fdtable, fd),
+	FIELD("fdtable.max_fds", struct f_fdtable, max_fds),
+	FIELD("files_struct.fdt", struct f_files, fdt),
 	FIELD("file.f_path.dentry", struct f_file, f_path.dentry),
 	FIELD("file.f_flags", struct f_file, f_flags),
 	FIELD("file.f_inode", struct f_file, f_inode),
@@ -159,11 +187,13 @@ static const struct {
 	FIELD("inode.i_generation", struct f_inode, i_generation),
 	FIELD("inode.i_gid", struct f_inode, i_gid),
 	FIELD("inode.i_ino", struct f_inode, i_ino),
+	FIELD("inode.i_mapping", struct f_inode, i_mapping),
 	FIELD("inode.i_mode", struct f_inode, i_mode),
 	FIELD("inode.i_nlink", struct f_inode, i_nlink),
 	FIELD("inode.i_size", struct f_inode, i_size),
 	FIELD("inode.i_sb", struct f_inode, i_sb),
 	FIELD("inode.i_uid", struct f_inode, i_uid),
+	FIELD("inode.i_writecount.counter", struct f_inode, i_writecount),
 	FIELD("kernfs_node.id", struct f_kernfs, id),
 	FIELD("kernfs_node.name", struct f_kernfs, name),
 	FIELD("kernfs_node.parent", struct f_kernfs, parent),
@@ -182,13 +212,18 @@ static const struct {
 	FIELD("pid.level", struct f_pid, level),
 	FIELD("pid_namespace.ns.inum", struct f_pid_ns, ns.inum),
 	FIELD("pid.numbers", struct f_pid, numbers),
+	FIELD("rb_node.rb_left", struct f_rb, rb_left),
+	FIELD("rb_node.rb_right", struct f_rb, rb_right),
 	FIELD("signal_struct.thread_head.next", struct f_signal, thread_head.next),
 	FIELD("super_block.s_dev", struct f_super, s_dev),
 	FIELD("super_block.s_flags", struct f_super, s_flags),
+	FIELD("super_block.s_fs_info", struct f_super, s_fs_info),
 	FIELD("super_block.s_type", struct f_super, s_type),
 	FIELD("task_struct.cgroups", struct f_task, cgroups),
 	FIELD("task_struct.comm", struct f_task, comm),
 	FIELD("task_struct.real_cred", struct f_task, real_cred),
+	FIELD("task_struct.files", struct f_task, files),
+	FIELD("task_struct.mm", struct f_task, mm),
 	FIELD("task_struct.flags", struct f_task, flags),
 	FIELD("task_struct.worker_private", struct f_task, worker_private),
 	FIELD("kthread.data", struct f_kthread, data),
@@ -210,6 +245,11 @@ static const struct {
 	FIELD("upid.ns", struct f_upid, ns),
 	FIELD("uts_namespace.name.nodename", struct f_uts_ns, nodename),
 	FIELD("uts_namespace.ns.inum", struct f_uts_ns, ns.inum),
+	FIELD("vm_area_struct.shared.rb", struct f_vma, rb),
+	FIELD("vm_area_struct.vm_end", struct f_vma, vm_end),
+	FIELD("vm_area_struct.vm_flags", struct f_vma, vm_flags),
+	FIELD("vm_area_struct.vm_mm", struct f_vma, vm_mm),
+	FIELD("vm_area_struct.vm_start", struct f_vma, vm_start),
 };
 
 /* The guest. */
@@ -771,7 +811,8 @@ static void test_file(void **state)
 	uint64_t found = 1;
 
 	(void)state;
-	*AT(inode, at) = (struct f_inode){ 0100644, 1, 2, 3, 4, g.sb_overlay, 1ULL << 40, 77 };
+	*AT(inode, at) =
+		(struct f_inode){ 0, 0, 0100644, 1, 2, 3, 4, g.sb_overlay, 1ULL << 40, 77 };
 	assert_int_equal(kernel_inode_read(kernel, at, &inode), 0);
 	assert_memory_equal(&inode,
 			    (&(struct kernel_inode){ .address = at,
