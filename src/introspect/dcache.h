@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef INTROSPECT_DCACHE_H
+#define INTROSPECT_DCACHE_H
+
+#include <stdint.h>
+
+#include "introspect/caches.h"
+
+/*
+ * Names that the guest's kernel has in memory: its dentry cache. A name that is on disk and was not
+ * used for long may be missing; on tmpfs none ever is.
+ *
+ * The guest goes on meanwhile. -EAGAIN: a folder was changed under the walk, try again.
+ */
+
+/* A directory or file in a view, as fs->root has it. */
+struct place {
+	uint64_t dentry, mount; /* mount: vfsmount */
+};
+
+/*
+ * The child of the directory @dentry with this name; not what may be mounted on it. Returns 0,
+ * -ENOENT (not cached, or known not to exist), -EAGAIN, -EFAULT, -ELOOP (too many children).
+ */
+int dcache_child(const struct caches *caches, uint64_t dentry, const char *name, uint64_t *ret);
+
+/*
+ * Calls @visit for each child that exists; stops when it returns other than 0 and returns that. Else
+ * as dcache_child().
+ */
+int dcache_children_each(const struct caches *caches, uint64_t dentry,
+			 int (*visit)(uint64_t child, void *data), void *data);
+
+/*
+ * Walks a path from @root, across mounts and symbolic links, as a process with that root would; the
+ * last name too is followed. Returns as dcache_child(), or -ELOOP, -ENAMETOOLONG (links).
+ */
+int dcache_walk(const struct caches *caches, const struct place *root, const char *path,
+		struct place *ret);
+
+/* 0 for a root of a file system, or what cannot be read. */
+uint64_t dcache_parent(const struct caches *caches, uint64_t dentry);
+
+/* Is this the dentry's name? */
+bool dcache_is_named(const struct caches *caches, uint64_t dentry, const char *name);
+
+#endif
