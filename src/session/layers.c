@@ -66,30 +66,38 @@ static void enter_creds(struct entering *entering, uint64_t cred)
 	enter_watch(entering, &watch);
 }
 
+static void enter_layers(struct entering *entering, const struct kernel_overlay *overlay)
+{
+	enter_creds(entering, overlay->creator_cred);
+	for (size_t i = 0; i < overlay->n_layers; i++) {
+		const struct kernel_identity *root = &overlay->layers[i].root;
+		const struct guard_identity identity = { root->super, root->ino, root->generation, 0 };
+
+		if (root->super && !(root->super & 7))
+			enter_layer(entering, &identity);
+	}
+}
+
 void layers_enter(struct entering *entering)
 {
-	struct kernel_overlay overlay;
-	unsigned int before = entering->container->n_entries;
-	int r = kernel_overlay_read(entering->session->kernel, entering->container->root_super, &overlay);
+	struct container *container = entering->container;
+	struct kernel_overlay *overlay = malloc(sizeof(*overlay));
+	unsigned int before = container->n_entries;
+	struct error err = { 0 };
+	int r = -ENOMEM;
 
-	if (r == -ENOENT)
-		return; /* another file system: its files are where they are */
-	if (r < 0 || !overlay.creator_cred || overlay.creator_cred & 7) {
-		log_warning("%s: container %s: cannot read its overlay's layers; they are not "
-			    "guarded when written directly",
-			    entering->session->name, entering->container->name.id);
-		return;
-	}
-	enter_creds(entering, overlay.creator_cred);
-	for (size_t i = 0; i < overlay.n_layers; i++) {
-		const struct guard_identity root = { overlay.layers[i].super, overlay.layers[i].ino,
-						     overlay.layers[i].generation, 0 };
-
-		if (root.super && !(root.super & 7))
-			enter_layer(entering, &root);
-	}
-	entering->container->n_layer_entries = entering->container->n_entries - before;
-	entering->container->n_entries = before;
+	if (overlay)
+		r = kernel_overlay_read(entering->session->kernel, container->root_super, overlay, &err);
+	if (r == 0 && overlay->creator_cred && !(overlay->creator_cred & 7))
+		enter_layers(entering, overlay);
+	else if (r != -ENOENT) /* another file system: its files are where they are */
+		log_warning("%s: container %s: its overlay's layers are not guarded when written "
+			    "directly: %s",
+			    entering->session->name, container->name.id,
+			    err.message[0] ? err.message : "they cannot be read");
+	container->n_layer_entries = container->n_entries - before;
+	container->n_entries = before;
+	free(overlay);
 }
 
 void layers_forget_others(struct containers *containers, const struct plan *plan)
