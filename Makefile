@@ -31,10 +31,10 @@ glob := glob
 memory := ram space
 vmm := qmp memory_map registers machine qemu_args
 profile := kallsyms types modules locate profile
-introspect := kernel layout reader task mount path pathbuf file cgroup container \
-	overlay open_files caches dcache page_cache cmdline container_json container_words
+introspect := kernel layout reader task mount path pathbuf file cgroup container overlay \
+	open_files caches dcache page_cache cmdline container_json container_words
 policy := policy yaml rule exception selector schema pattern
-cache := table plan
+cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window hooks quiesce arm
 session := lock containers exceptions watches errands views enter layers follow report sweep session

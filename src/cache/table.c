@@ -2,15 +2,34 @@
 /*
  * Two halves of the tables region take turns:
  *
- *	| slots ... | GUARD_PROBE_LIMIT spare | patterns and their texts, growing up |
+ *	| slots ... | GUARD_PROBE_LIMIT spare | ... | arena: clauses, see cache/arena.c |
  *
- * In the half in force an entry is written payload first, key last, and a retired slot is not used again: so a
- * key that the guard reads belongs to the payload it reads. What does not fit there any more (a slot too far
- * from its place, too many retired, no room for patterns) makes a new table in the other half, which comes into
- * force by one store of guard_vault.table. The guard reads that word before and after.
+ * In the half in force:
  *
- * In the half that is being built nobody reads: there a base is replaced in its slot, and the patterns move up when
- * there is no room behind them.
+ * 1. A slot is filled once, payload first, key last; then it only changes as in 3, or is retired, and rests. So a key
+ *    that the guard reads belongs to the payload it reads.
+ * 2. A block in the arena is written before an entry says where it is, and then never again. So clauses that the guard
+ *    reads are those of the entry it read.
+ * 3. An entry changes in its slot if one word of its payload (clauses, deny or report) is all that changes: a reader has
+ *    the old word or the new one. What changes more is entered in another slot, whole, before the old one is retired: a
+ *    reader finds one of them, as it was or as it is. There is no mixture of two versions that could refuse less than
+ *    both.
+ * 4. Two changes in a row could still be seen in the wrong order, the first not yet and the second already: a reader
+ *    that has read `deny` before the first change, and `clauses` after the second; or that has found file A not there
+ *    yet, and base B not there any more. So before anything changes or goes, the word in force moves on to the next
+ *    sequence number if anything was put in since it last did. A reader that straddles that begins again, and all others
+ *    see what was put in.
+ *
+ * What does not fit (a slot too far from its place, too many retired, no room behind the arena's last block) moves to a
+ * new table in the other half, which comes into force by one store of guard_vault.table. The guard reads that word
+ * before and after. That takes milliseconds (5 ms for 130,000 entries), seldom (32,000 changes apart when the table is
+ * full), and vCPUs go on reading the old table meanwhile: so it is not done in steps.
+ *
+ * In the half that is being built nobody reads: there entries are replaced in their slots, retired slots are used again,
+ * and the arena is written anew when it is full of what nobody needs any more.
+ *
+ * Both halves have arenas of one size, and what is needed in an arena is known as a sum: so what fits one half fits
+ * the other, and what cannot fit is refused before anything is written.
  *
  * `nodes` mirrors the slots on the host: the vault is never read back.
  */
@@ -20,6 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/arena.h"
 #include "util/cleanup.h"
 
 #define MIN_BITS 10
@@ -27,87 +47,86 @@
 
 struct node {
 	struct guard_entry entry;
-	struct guard_pattern *patterns; /* of a base: `text` is an offset into `texts` */
-	char *texts;
-	size_t texts_size;
+	struct arena_block *block;
 };
 
 struct half {
+	unsigned int index;
 	uint64_t at; /* offset in the vault */
 	struct node *nodes;
 	size_t n_slots; /* with the spare ones */
 	unsigned int bits;
-	size_t used, retired;
-	uint64_t arena, end; /* next free byte for patterns, and the end of them */
-	size_t n_bases;
+	size_t used, retired, n_bases;
 	bool told_bases; /* is GUARD_TABLE_BASES set in the word that is in force? */
 };
 
 struct table {
 	uint8_t *vault;
+	struct arena *arena;
 	struct half halves[2];
 	uint64_t half_size;
+	unsigned int max_bits;
 	unsigned int live;
 	bool building;
 	bool change_live; /* while building */
+	bool fresh; /* something was put in since the word in force last moved on */
 	uint32_t sequence;
 };
 
-static struct half *current(struct table *table)
+static struct half *current(const struct table *table)
 {
 	bool other = table->building && !table->change_live;
 
-	return &table->halves[other ? !table->live : table->live];
+	return (struct half *)&table->halves[other ? !table->live : table->live];
 }
 
-static void half_clear(struct half *half)
+static bool is_read(const struct table *table, const struct half *half)
 {
-	for (size_t i = 0; i < half->n_slots; i++) {
-		free(half->nodes[i].patterns);
-		free(half->nodes[i].texts);
-	}
-	free(half->nodes);
-	half->nodes = NULL;
-	half->n_slots = half->used = half->retired = half->n_bases = 0;
+	return half == &table->halves[table->live];
 }
 
-/* Slots get up to three quarters of a half, patterns the rest. */
-static unsigned int max_bits(const struct table *table)
+static uint64_t slots_size(unsigned int bits)
+{
+	return ((1ULL << bits) + GUARD_PROBE_LIMIT) * sizeof(struct guard_entry);
+}
+
+/* Slots get up to three quarters of a half, the arena the rest. */
+static unsigned int most_bits(uint64_t half_size)
 {
 	unsigned int bits = MIN_BITS;
 
-	while (((2ULL << bits) + GUARD_PROBE_LIMIT) * sizeof(struct guard_entry) <=
-	       table->half_size / 4 * 3)
+	while (slots_size(bits + 1) <= half_size / 4 * 3)
 		bits++;
 	return bits;
 }
 
-static uint64_t arena_start(const struct half *half)
+static void half_clear(struct table *table, struct half *half)
 {
-	return half->at + half->n_slots * sizeof(struct guard_entry);
+	for (size_t i = 0; half->nodes && i < half->n_slots; i++)
+		arena_release(table->arena, half->index, half->nodes[i].block);
+	arena_clear(table->arena, half->index);
+	free(half->nodes);
+	half->nodes = NULL;
+	half->n_slots = half->used = half->retired = half->n_bases = 0;
 }
 
 /* Makes the half an empty table of 2^bits slots. */
 static int half_start(struct table *table, struct half *half, unsigned int bits)
 {
 	size_t n_slots = (1ULL << bits) + GUARD_PROBE_LIMIT;
-	struct node *nodes;
+	struct node *nodes = calloc(n_slots, sizeof(*nodes));
 
-	if (bits > max_bits(table))
-		return -ENOSPC;
-	nodes = calloc(n_slots, sizeof(*nodes));
 	if (!nodes)
 		return -ENOMEM;
-	half_clear(half);
+	half_clear(table, half);
 	half->nodes = nodes;
 	half->n_slots = n_slots;
 	half->bits = bits;
-	half->arena = arena_start(half);
-	half->end = half->at + table->half_size;
-	memset(table->vault + half->at, 0, half->arena - half->at);
+	memset(table->vault + half->at, 0, slots_size(bits));
 	return 0;
 }
 
+/* What was stored before is seen before the word, and what will be stored, after it. */
 static void put_in_force(struct table *table, unsigned int live)
 {
 	struct guard_vault *vault = (struct guard_vault *)table->vault;
@@ -119,7 +138,18 @@ static void put_in_force(struct table *table, unsigned int live)
 		word |= GUARD_TABLE_BASES;
 	word |= (uint64_t)++table->sequence << GUARD_TABLE_SEQUENCE_SHIFT;
 	__atomic_store_n(&vault->table, word, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	table->live = live;
+	table->fresh = false;
+}
+
+/* The other half comes into force, and what was in this one is forgotten. */
+static void turn(struct table *table)
+{
+	struct half *old = &table->halves[table->live];
+
+	put_in_force(table, !table->live);
+	half_clear(table, old);
 }
 
 /* The guard looks for bases only where the word in force says that there are some. */
@@ -127,8 +157,23 @@ static void tell_bases(struct table *table)
 {
 	const struct half *half = &table->halves[table->live];
 
-	if (half->told_bases != (half->n_bases > 0))
+	if (half->nodes && half->told_bases != (half->n_bases > 0))
 		put_in_force(table, table->live);
+}
+
+/* To be called before anything in @half changes or goes: point 4 above. */
+static void settle(struct table *table, const struct half *half)
+{
+	if (is_read(table, half) && table->fresh)
+		put_in_force(table, table->live);
+}
+
+static int new_arena(struct table *table)
+{
+	uint64_t slots = slots_size(table->max_bits);
+	const uint64_t at[2] = { table->halves[0].at + slots, table->halves[1].at + slots };
+
+	return arena_new(&table->arena, table->vault, at, table->half_size - slots - 8);
 }
 
 int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, struct error *err)
@@ -148,15 +193,17 @@ int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, str
 		return error_set(err, -ENOMEM, "out of memory");
 	table->vault = vault;
 	table->half_size = half_size;
-	table->halves[0].at = GUARD_VAULT_TABLES;
-	table->halves[1].at = GUARD_VAULT_TABLES + half_size;
+	table->max_bits = most_bits(half_size);
+	table->halves[0] = (struct half){ .index = 0, .at = GUARD_VAULT_TABLES };
+	table->halves[1] = (struct half){ .index = 1, .at = GUARD_VAULT_TABLES + half_size };
 	/* A daemon before this one may have used the vault: go on counting, in the other half. */
 	table->sequence = (uint32_t)(word >> GUARD_TABLE_SEQUENCE_SHIFT);
 	table->live = GUARD_TABLE_PAGE(word) * PAGE >= table->halves[1].at;
-	if (half_start(table, &table->halves[!table->live], MIN_BITS) < 0) {
-		free(table);
+	if (new_arena(table) < 0 || half_start(table, &table->halves[!table->live], MIN_BITS) < 0) {
+		table_free(table);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
+	((uint8_t *)vault)[vault_size - 1] = '\0';
 	if (!keep)
 		put_in_force(table, !table->live);
 	*ret = table;
@@ -166,8 +213,9 @@ int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, str
 struct table *table_free(struct table *table)
 {
 	if (table) {
-		half_clear(&table->halves[0]);
-		half_clear(&table->halves[1]);
+		free(table->halves[0].nodes);
+		free(table->halves[1].nodes);
+		arena_free(table->arena);
 		free(table);
 	}
 	return NULL;
@@ -182,7 +230,7 @@ static struct node *find(const struct half *half, uint64_t key, uint64_t ino)
 {
 	size_t first;
 
-	if (!half->nodes)
+	if (!half->nodes || !key_is_live(key))
 		return NULL;
 	first = GUARD_HASH(key, ino) >> (64 - half->bits);
 	for (size_t i = first; i < first + GUARD_PROBE_LIMIT; i++) {
@@ -196,12 +244,17 @@ static struct node *find(const struct half *half, uint64_t key, uint64_t ino)
 	return NULL;
 }
 
-static struct node *find_free(const struct half *half, uint64_t key, uint64_t ino)
+/* A retired slot may still be read while its half is. */
+static struct node *find_free(const struct table *table, const struct half *half, uint64_t key,
+			      uint64_t ino)
 {
 	size_t first = GUARD_HASH(key, ino) >> (64 - half->bits);
+	bool again = !is_read(table, half);
 
 	for (size_t i = first; i < first + GUARD_PROBE_LIMIT; i++) {
-		if (half->nodes[i].entry.key == GUARD_KEY_EMPTY)
+		uint64_t there = half->nodes[i].entry.key;
+
+		if (there == GUARD_KEY_EMPTY || (again && there == GUARD_KEY_RETIRED))
 			return &half->nodes[i];
 	}
 	return NULL;
@@ -213,140 +266,155 @@ static struct guard_entry *slot_of(const struct table *table, const struct half 
 	return (struct guard_entry *)(table->vault + half->at) + (node - half->nodes);
 }
 
-/* Payload first, key last. Two words of masks change one after the other: each is right by itself. */
+/* Payload first, key last, and its clauses before all. */
 static void write_slot(struct guard_entry *slot, const struct guard_entry *entry)
 {
 	slot->ino = entry->ino;
 	slot->generation = entry->generation;
-	__atomic_store_n(&slot->patterns, entry->patterns, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->clauses, entry->clauses, __ATOMIC_RELEASE);
 	__atomic_store_n(&slot->deny, entry->deny, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->report, entry->report, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->key, entry->key, __ATOMIC_RELEASE);
 }
 
-static void retire(const struct table *table, struct half *half, struct node *node)
+static bool is_base(const struct node *node)
 {
+	return key_is_live(node->entry.key) && (node->entry.key & 7) == GUARD_KEY_BASE;
+}
+
+static void retire(struct table *table, struct half *half, struct node *node)
+{
+	settle(table, half);
 	__atomic_store_n(&slot_of(table, half, node)->key, GUARD_KEY_RETIRED, __ATOMIC_RELEASE);
-	half->n_bases -= node->patterns != NULL;
-	free(node->patterns);
-	free(node->texts);
-	memset(node, 0, sizeof(*node));
-	node->entry.key = GUARD_KEY_RETIRED;
+	half->n_bases -= is_base(node);
 	half->used--;
 	half->retired++;
+	arena_release(table->arena, half->index, node->block);
+	*node = (struct node){ .entry.key = GUARD_KEY_RETIRED };
 }
 
-/* Writes a base's patterns into the vault. Its entry then says where. */
-static int write_patterns(const struct table *table, struct half *half, struct node *node)
+/* Takes over the half's use of @new's block. */
+static void fill(struct table *table, struct half *half, struct node *node, const struct node *new)
 {
-	uint64_t size = node->entry.deny * sizeof(struct guard_pattern), at = half->arena;
-	struct guard_pattern *to = (struct guard_pattern *)(table->vault + at);
-
-	if (half->end - at < size + node->texts_size + 8)
-		return -ENOSPC;
-	memcpy(table->vault + at + size, node->texts, node->texts_size);
-	for (uint32_t i = 0; i < node->entry.deny; i++) {
-		to[i] = node->patterns[i];
-		to[i].text += (uint32_t)(at + size);
-	}
-	half->arena = (at + size + node->texts_size + 7) & ~7ULL;
-	node->entry.patterns = (uint32_t)(at / 8);
-	return 0;
-}
-
-/* Takes a node's content over, on success. */
-static int half_insert(const struct table *table, struct half *half, struct node *from)
-{
-	struct node *node = find_free(half, from->entry.key, from->entry.ino);
-
-	if (!node || half->used + half->retired >= (1ULL << half->bits) / 2)
-		return -ENOSPC;
-	if (from->patterns && write_patterns(table, half, from) < 0)
-		return -ENOSPC;
-	*node = *from;
-	memset(from, 0, sizeof(*from));
+	half->retired -= node->entry.key == GUARD_KEY_RETIRED;
 	half->used++;
-	half->n_bases += node->patterns != NULL;
-	write_slot(slot_of(table, half, node), &node->entry);
-	return 0;
+	half->n_bases += is_base(new);
+	*node = *new;
+	write_slot(slot_of(table, half, node), &new->entry);
+	table->fresh |= is_read(table, half);
 }
 
-/* Copies, so that a failed rebuild leaves the original. */
-static int node_copy(struct node *to, const struct node *from)
+/* The same for a node that is there: half->n_bases stays. */
+static void change(struct table *table, struct half *half, struct node *node,
+		   const struct node *new)
 {
-	*to = *from;
-	if (!from->patterns)
-		return 0;
-	to->patterns = malloc(from->entry.deny * sizeof(*to->patterns));
-	to->texts = malloc(from->texts_size);
-	if (!to->patterns || !to->texts) {
-		free(to->patterns);
-		free(to->texts);
-		return -ENOMEM;
-	}
-	memcpy(to->patterns, from->patterns, from->entry.deny * sizeof(*to->patterns));
-	memcpy(to->texts, from->texts, from->texts_size);
-	return 0;
+	settle(table, half);
+	arena_release(table->arena, half->index, node->block);
+	*node = *new;
+	write_slot(slot_of(table, half, node), &new->entry);
+	table->fresh |= is_read(table, half);
 }
 
-/* All but @except. */
-static int copy_all(const struct table *table, struct half *to, const struct half *from,
-		    const struct node *except)
+/* Writes the arena of a half that nobody reads anew, without what nobody needs. All there is fits. */
+static void compact(struct table *table, struct half *half)
 {
-	for (size_t i = 0; i < from->n_slots; i++) {
-		struct node copy;
-		int r;
-
-		if (!key_is_live(from->nodes[i].entry.key) || &from->nodes[i] == except)
-			continue;
-		r = node_copy(&copy, &from->nodes[i]);
-		if (r < 0)
-			return r;
-		r = half_insert(table, to, &copy);
-		if (r < 0) {
-			free(copy.patterns);
-			free(copy.texts);
-			return r;
-		}
-	}
-	return 0;
-}
-
-/* Closes the gaps between the patterns of a half that nobody reads. */
-static int compact(const struct table *table, struct half *half)
-{
-	half->arena = arena_start(half);
+	arena_clear(table->arena, half->index);
 	for (size_t i = 0; i < half->n_slots; i++) {
 		struct node *node = &half->nodes[i];
 
-		if (!node->patterns)
-			continue;
-		if (write_patterns(table, half, node) < 0)
-			return -ENOSPC;
-		write_slot(slot_of(table, half, node), &node->entry);
+		if (node->block) {
+			arena_place(table->arena, half->index, node->block, &node->entry.clauses);
+			write_slot(slot_of(table, half, node), &node->entry);
+		}
 	}
+}
+
+/* The half uses the new node's block, and has it. -EAGAIN: it would have room for it in a new table. */
+static int take_block(struct table *table, struct half *half, struct node *new)
+{
+	arena_use(table->arena, half->index, new->block);
+	if (!arena_fits(table->arena, half->index)) {
+		arena_release(table->arena, half->index, new->block);
+		return -ENOSPC;
+	}
+	if (arena_place(table->arena, half->index, new->block, &new->entry.clauses))
+		return 0;
+	if (is_read(table, half)) {
+		arena_release(table->arena, half->index, new->block);
+		return -EAGAIN;
+	}
+	compact(table, half);
+	arena_place(table->arena, half->index, new->block, &new->entry.clauses);
 	return 0;
 }
 
-/* In a half that nobody reads. On failure, what was there is there. */
-static int replace_unread(const struct table *table, struct half *half, struct node *node,
-			  struct node *old)
+static bool is_same(const struct node *a, const struct node *b)
 {
-	struct node was = *old;
-	int r = 0;
+	return a->entry.generation == b->entry.generation && a->entry.deny == b->entry.deny &&
+	       a->entry.report == b->entry.report && a->block == b->block;
+}
 
-	*old = *node;
-	if (node->patterns && write_patterns(table, half, old) < 0)
-		r = compact(table, half);
-	if (r < 0) {
-		*old = was;
-		compact(table, half); /* fits: it has before */
-		return r;
+/* Point 3 above. */
+static bool is_one_word(const struct node *a, const struct node *b)
+{
+	return a->entry.generation == b->entry.generation &&
+	       (a->entry.deny != b->entry.deny) + (a->entry.report != b->entry.report) +
+			       (a->block != b->block) ==
+		       1;
+}
+
+/*
+ * Slots are used up to a half of them, and rest in another eighth. While a table is being built, the one in force
+ * cannot move: then all may rest. -EAGAIN: there would be room in a new table.
+ */
+static int check_slots(const struct table *table, const struct half *half, const struct node *old)
+{
+	size_t n = 1ULL << half->bits;
+
+	if (!old && half->used >= n / 2)
+		return half->bits == table->max_bits ? -ENOSPC : -EAGAIN;
+	if (!table->building && half->used + half->retired >= n / 2 + n / 8)
+		return -EAGAIN;
+	return 0;
+}
+
+static int enter(struct table *table, struct half *half, struct node *old, struct node *new)
+{
+	struct node *free = NULL;
+	int r;
+
+	if (!old || (is_read(table, half) && !is_one_word(old, new))) {
+		r = check_slots(table, half, old);
+		if (r < 0)
+			return r;
+		free = find_free(table, half, new->entry.key, new->entry.ino);
+		if (!free) /* a new one of the same size would be the same */
+			return half->bits == table->max_bits && !half->retired ? -ENOSPC : -EAGAIN;
 	}
-	write_slot(slot_of(table, half, old), &old->entry);
-	free(was.patterns);
-	free(was.texts);
-	memset(node, 0, sizeof(*node));
+	r = take_block(table, half, new);
+	if (r < 0)
+		return r;
+	if (free)
+		fill(table, half, free, new);
+	else
+		change(table, half, old, new);
+	if (free && old)
+		retire(table, half, old); /* only now: there is no moment with neither */
+	return 0;
+}
+
+static int copy_all(struct table *table, struct half *to, const struct half *from)
+{
+	for (size_t i = 0; i < from->n_slots; i++) {
+		struct node copy = from->nodes[i];
+		int r;
+
+		if (!key_is_live(copy.entry.key))
+			continue;
+		r = enter(table, to, NULL, &copy);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
@@ -355,130 +423,132 @@ static unsigned int roomy_bits(const struct table *table, size_t n)
 {
 	unsigned int bits = MIN_BITS;
 
-	while (bits < max_bits(table) && (1ULL << bits) < (n + n / 8 + 1) * 2)
+	while (bits < table->max_bits && (1ULL << bits) < (n + n / 8 + 1) * 2)
 		bits++;
 	return bits;
 }
 
-/* Replaces the table in force by one of at least 2^bits slots, with @node (or NULL) instead of @old (or NULL). */
-static int rebuild(struct table *table, unsigned int bits, struct node *node,
-		   const struct node *old)
+/* Moves the table in force to 2^bits slots in the other half: no garbage, nothing retired. */
+static int rebuild(struct table *table, unsigned int bits)
 {
-	struct half *from = &table->halves[table->live], *to = &table->halves[!table->live];
+	const struct half *from = &table->halves[table->live];
+	struct half *to = &table->halves[!table->live];
 	int r;
 
-	do {
-		r = half_start(table, to, bits++);
-		if (r < 0)
-			return r;
-		r = copy_all(table, to, from, old);
-		if (r == 0 && node)
-			r = half_insert(table, to, node);
-	} while (r == -ENOSPC);
+	r = half_start(table, to, bits);
+	if (r < 0)
+		return r;
+	r = copy_all(table, to, from);
 	if (r == 0)
-		put_in_force(table, !table->live);
+		turn(table);
+	else
+		half_clear(table, to);
 	return r;
 }
 
-/* Enters @node where @half, which has @old or NULL, has room for it. */
-static int enter(struct table *table, struct half *half, struct node *node, struct node *old)
-{
-	bool unread = half != &table->halves[table->live];
-	int r;
-
-	if (unread && old)
-		return replace_unread(table, half, node, old);
-	r = half_insert(table, half, node);
-	if (r == -ENOSPC && unread && node->patterns && compact(table, half) == 0)
-		r = half_insert(table, half, node);
-	if (r == 0 && old)
-		retire(table, half, old); /* only now: there is no moment with neither */
-	return r;
-}
-
-/* While another table is being built, the one in force cannot move: table_begin() has given it room. */
-static int replace(struct table *table, struct node *node, struct error *err)
+/* Makes room where it can: in a table as large as it has to be, then in one as large as it can be. */
+static int set(struct table *table, struct node *new)
 {
 	struct half *half = current(table);
-	struct node *old = find(half, node->entry.key, node->entry.ino);
-	int r = enter(table, half, node, old);
+	unsigned int bits = roomy_bits(table, half->used);
+	struct node *old = find(half, new->entry.key, new->entry.ino);
+	int r;
 
-	if (r == -ENOSPC && !table->building)
-		r = rebuild(table, roomy_bits(table, half->used), node, old);
+	if (old && is_same(old, new))
+		return 0;
+	r = enter(table, half, old, new);
+	while (r == -EAGAIN && !table->building) {
+		r = rebuild(table, bits);
+		half = current(table);
+		if (r == 0)
+			r = enter(table, half, find(half, new->entry.key, new->entry.ino), new);
+		if (bits == table->max_bits)
+			break;
+		bits = table->max_bits;
+	}
+	return r == -EAGAIN ? -ENOSPC : r;
+}
+
+static int check_entry(const struct table *table, const struct guard_entry *entry, size_t n,
+		       struct error *err)
+{
+	unsigned int kind = entry->key & 7;
+
+	if (!current(table)->nodes)
+		return error_set(err, -EBUSY,
+				 "the table in force is an earlier daemon's: begin a new one");
+	if (!key_is_live(entry->key) || kind > GUARD_KEY_SPACE)
+		return error_set(err, -EINVAL, "no entry can have the key %#llx",
+				 (unsigned long long)entry->key);
+	if (n && kind != GUARD_KEY_FILE && kind != GUARD_KEY_BASE)
+		return error_set(err, -EINVAL, "only files and bases can have clauses");
+	if (n > GUARD_MAX_CLAUSES)
+		return error_set(err, -E2BIG,
+				 "more than %d patterns or rules with exceptions for one file or "
+				 "directory (%zu)",
+				 GUARD_MAX_CLAUSES, n);
+	return 0;
+}
+
+static int check_clauses(unsigned int kind, const struct table_clause *clauses, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if ((clauses[i].text != NULL) != (kind == GUARD_KEY_BASE))
+			return error_set(err, -EINVAL,
+					 "a base's clauses have patterns, a file's none");
+		if (clauses[i].n_exceptions > GUARD_MAX_EXCEPTIONS)
+			return error_set(err, -E2BIG, "more than %d exceptions from one rule (%u)",
+					 GUARD_MAX_EXCEPTIONS, clauses[i].n_exceptions);
+	}
+	return 0;
+}
+
+static int no_room(const struct table *table, struct error *err)
+{
+	struct table_stats stats;
+
+	table_stats(table, &stats);
+	return error_set(err, -ENOSPC,
+			 "the vault has no room for this entry (%zu of %zu in use, %llu of %llu "
+			 "KiB of "
+			 "patterns and exceptions); give the VM a larger vault (outguard qemu-args "
+			 "--vault MIB)",
+			 stats.entries, stats.capacity, (unsigned long long)stats.arena_used >> 10,
+			 (unsigned long long)stats.arena_size >> 10);
+}
+
+int table_set(struct table *table, const struct guard_entry *entry,
+	      const struct table_clause *clauses, size_t n, struct error *err)
+{
+	struct node new = { .entry = *entry };
+	struct arena_block *block;
+	int r;
+
+	r = check_entry(table, entry, n, err);
+	if (r == 0)
+		r = check_clauses(entry->key & 7, clauses, n, err);
+	if (r < 0)
+		return r;
+	r = arena_intern(table->arena, &block, clauses, n);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	new.entry.clauses = 0;
+	new.block = block;
+	r = set(table, &new);
+	arena_release(table->arena, ARENA_CALLER, block);
 	if (r == -ENOMEM)
 		return error_set(err, r, "out of memory");
 	if (r < 0)
-		return error_set(err, r,
-				 "the vault has no room for another entry (%zu of %zu in use); "
-				 "give the VM a larger vault (outguard qemu-args --vault MIB)",
-				 table_count(table), table_capacity(table));
+		return no_room(table, err);
 	tell_bases(table);
 	return 0;
-}
-
-int table_set(struct table *table, const struct guard_entry *entry, struct error *err)
-{
-	struct half *half = current(table);
-	struct node *node = find(half, entry->key, entry->ino), new = { .entry = *entry };
-
-	if (!key_is_live(entry->key))
-		return error_set(err, -EINVAL, "no entry can have the key %#llx",
-				 (unsigned long long)entry->key);
-	if (node && node->entry.generation == entry->generation) {
-		node->entry = *entry;
-		write_slot(slot_of(table, half, node), entry);
-		return 0;
-	}
-	return replace(table, &new, err);
-}
-
-static int base_node(struct node *node, const struct table_pattern *patterns, size_t n)
-{
-	char *text;
-
-	for (size_t i = 0; i < n; i++)
-		node->texts_size += strlen(patterns[i].text) + 1;
-	node->patterns = calloc(n, sizeof(*node->patterns));
-	node->texts = malloc(node->texts_size);
-	if (!node->patterns || !node->texts) {
-		free(node->patterns);
-		free(node->texts);
-		return -ENOMEM;
-	}
-	text = node->texts;
-	for (size_t i = 0; i < n; i++) {
-		node->patterns[i].text = (uint32_t)(text - node->texts);
-		node->patterns[i].deny = patterns[i].deny;
-		node->patterns[i].report = patterns[i].report;
-		text = stpcpy(text, patterns[i].text) + 1;
-	}
-	return 0;
-}
-
-int table_set_base(struct table *table, uint64_t super, uint64_t ino, uint32_t generation,
-		   const struct table_pattern *patterns, size_t n, struct error *err)
-{
-	struct node node = { .entry = {
-				     .key = super | GUARD_KEY_BASE,
-				     .ino = ino,
-				     .generation = generation,
-				     .deny = (uint32_t)n,
-			     } };
-	int r;
-
-	r = base_node(&node, patterns, n);
-	if (r < 0)
-		return error_set(err, r, "out of memory");
-	r = replace(table, &node, err);
-	free(node.patterns);
-	free(node.texts);
-	return r;
 }
 
 bool table_remove(struct table *table, uint64_t key, uint64_t ino)
 {
 	struct half *half = current(table);
-	struct node *node = key_is_live(key) ? find(half, key, ino) : NULL;
+	struct node *node = find(half, key, ino);
 
 	if (!node)
 		return false;
@@ -487,17 +557,21 @@ bool table_remove(struct table *table, uint64_t key, uint64_t ino)
 	return true;
 }
 
+static bool is_of_super(const struct node *node, uint64_t super)
+{
+	return key_is_live(node->entry.key) && (node->entry.key & ~7ULL) == super &&
+	       (node->entry.key & 7) <= GUARD_KEY_SUPER;
+}
+
 size_t table_remove_super(struct table *table, uint64_t super)
 {
 	struct half *half = current(table);
 	size_t n = 0;
 
 	for (size_t i = 0; i < half->n_slots; i++) {
-		struct node *node = &half->nodes[i];
-
-		if (!key_is_live(node->entry.key) || (node->entry.key & ~7ULL) != super)
+		if (!is_of_super(&half->nodes[i], super))
 			continue;
-		retire(table, half, node);
+		retire(table, half, &half->nodes[i]);
 		n++;
 	}
 	tell_bases(table);
@@ -506,8 +580,7 @@ size_t table_remove_super(struct table *table, uint64_t super)
 
 bool table_get(const struct table *table, uint64_t key, uint64_t ino, struct guard_entry *ret)
 {
-	const struct half *half = current((struct table *)table);
-	const struct node *node = key_is_live(key) ? find(half, key, ino) : NULL;
+	const struct node *node = find(current(table), key, ino);
 
 	if (node)
 		*ret = node->entry;
@@ -521,15 +594,12 @@ bool table_get(const struct table *table, uint64_t key, uint64_t ino, struct gua
 int table_begin(struct table *table, struct error *err)
 {
 	const struct half *live = &table->halves[table->live];
-	unsigned int bits = roomy_bits(table, live->used);
 	int r = 0;
 
-	if (bits < max_bits(table))
-		bits = max_bits(table) - 1;
 	if (live->nodes && !table->building)
-		r = rebuild(table, bits, NULL, NULL);
+		r = rebuild(table, table->max_bits);
 	if (r == 0 || r == -ENOSPC)
-		r = half_start(table, &table->halves[!table->live], max_bits(table));
+		r = half_start(table, &table->halves[!table->live], table->max_bits);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 	table->building = true;
@@ -545,21 +615,32 @@ void table_target(struct table *table, bool live)
 void table_publish(struct table *table)
 {
 	if (table->building)
-		put_in_force(table, !table->live);
+		turn(table);
 	table->building = false;
 }
 
 void table_abandon(struct table *table)
 {
+	if (table->building)
+		half_clear(table, &table->halves[!table->live]);
 	table->building = false;
 }
 
 size_t table_count(const struct table *table)
 {
-	return current((struct table *)table)->used;
+	return current(table)->used;
 }
 
 size_t table_capacity(const struct table *table)
 {
-	return 1ULL << (max_bits(table) - 1);
+	return 1ULL << (table->max_bits - 1);
+}
+
+void table_stats(const struct table *table, struct table_stats *ret)
+{
+	const struct half *half = current(table);
+
+	ret->entries = half->used;
+	ret->capacity = table_capacity(table);
+	arena_stats(table->arena, half->index, ret);
 }
