@@ -250,7 +250,6 @@ static void fill_rule(struct event *event, const struct watch *watch)
 	event->action = rule->action;
 }
 
-/* Two times the same, in the ring's order. */
 static bool same_thread(const struct last_told *last, const struct guard_file_record *record)
 {
 	return last->tid == record->process.tid && last->start_ns == record->process.start_ns;
@@ -279,23 +278,25 @@ static bool is_swapped(struct session *session, const struct guard_file_record *
 }
 
 /*
- * Overlayfs makes a new file in the upper layer with credentials that are made for that one call, so that the guard cannot
- * tell them. It was told above just before, for the same container and rule.
+ * Overlayfs makes a new file in the upper layer, or puts it in a whiteout's place, with credentials that are made for
+ * that one call, so that the guard cannot tell them. It was told above just before, for the same rule's path.
  */
 static bool is_told_above(struct session *session, const struct guard_file_record *record,
-			  const struct watch *watch, uint32_t operation)
+			  const struct watch *watch)
 {
 	struct last_made *last = &session->last_made;
-	bool told;
+	bool makes = !record->file.ino || S_ISCHR(record->mode);
 
-	if (!watch || record->denied || record->file.ino)
+	if (!watch || record->denied)
 		return false;
-	told = record->nested && watch->kind == WATCH_LAYER && last->tid == record->process.tid &&
-	       last->start_ns == record->process.start_ns && last->operation == operation &&
-	       last->item == watch->item && !last->nested;
-	*last = (struct last_made){ record->process.tid, operation, record->process.start_ns,
-				    watch->item, record->nested };
-	return told;
+	if (record->nested && makes && watch->kind == WATCH_LAYER && last->item == watch->item &&
+	    last->tid == record->process.tid && last->start_ns == record->process.start_ns)
+		return true;
+	*last = (struct last_made){ 0 };
+	if (!record->nested && makes)
+		*last = (struct last_made){ record->process.tid, record->process.start_ns,
+					    watch->item };
+	return false;
 }
 
 static void tell(struct session *session, const struct sought *sought, uint32_t operation)
@@ -312,7 +313,7 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 		.killed = record->denied && record->killed,
 	};
 
-	if (is_told_above(session, record, watch, operation))
+	if (is_told_above(session, record, watch))
 		return;
 	fill_file(&event.file, record);
 	fill_process(&event.process, session, record);

@@ -160,6 +160,7 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	snprintf(session->name, sizeof(session->name), "%s", config->name);
 	snprintf(session->qmp_path, sizeof(session->qmp_path), "%s", config->qmp_path);
 	session->sink = config->sink;
+	session->notice = config->notice;
 	session->sink_data = config->sink_data;
 	r = plan_new(&session->plan, policy, err);
 	if (r == 0)

@@ -33,6 +33,7 @@ enum session_state {
 };
 
 typedef void (*session_sink_t)(const struct event *event, void *data);
+typedef void (*session_notice_t)(const struct event_notice *notice, void *data);
 
 struct session_config {
 	const char *name;
@@ -40,7 +41,8 @@ struct session_config {
 	unsigned int timeout_ms; /* for each answer of QEMU */
 	bool wait_for_boot; /* a guest that still boots is no error: it is armed when its kernel is up */
 	session_sink_t sink; /* gets every event */
-	void *sink_data;
+	session_notice_t notice; /* gets what is to be said of the guard itself */
+	void *sink_data; /* of both */
 };
 
 /* File records that wait until the containers are known. */
@@ -56,16 +58,16 @@ struct last_told {
 };
 
 struct last_made {
-	uint32_t tid, operation;
+	uint32_t tid;
 	uint64_t start_ns;
 	const struct plan_item *item;
-	bool nested;
 };
 
 struct session {
 	char name[64];
 	char qmp_path[256];
 	session_sink_t sink;
+	session_notice_t notice;
 	void *sink_data;
 	enum session_state state;
 
