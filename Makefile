@@ -37,7 +37,7 @@ policy := policy yaml rule exception selector schema pattern
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window hooks quiesce arm
-session := lock containers exceptions watches errands views enter layers follow report sweep session
+session := lock containers exceptions watches errands views enter layers follow tell open_files report sweep session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version

@@ -20,35 +20,36 @@ static const struct {
 	const char *name; /* of the LSM hook, or of the delayed work */
 	enum hook_means means;
 	const char *function; /* the guard's */
+	const char *parameters; /* as profile_parameters(); "?" stands for any: it is not looked at */
 	bool optional; /* a kernel without it has no need of it */
 } wanted[] = {
-	{ "sb_delete", HOOK_LSM_LIST, "guard_sb_delete", false },
-	{ "sb_pivotroot", HOOK_LSM_LIST, "guard_sb_pivotroot", false },
-	{ "path_chroot", HOOK_LSM_LIST, "guard_path_chroot", false },
-	{ "sb_mount", HOOK_LSM_LIST, "guard_sb_mount", false },
-	{ "move_mount", HOOK_LSM_LIST, "guard_move_mount", false },
-	{ "sb_umount", HOOK_LSM_LIST, "guard_sb_umount", false },
-	{ "inode_create", HOOK_LSM_LIST, "guard_inode_create", false },
-	{ "inode_mkdir", HOOK_LSM_LIST, "guard_inode_mkdir", false },
-	{ "inode_mknod", HOOK_LSM_LIST, "guard_inode_mknod", false },
-	{ "inode_symlink", HOOK_LSM_LIST, "guard_inode_symlink", false },
-	{ "inode_link", HOOK_LSM_LIST, "guard_inode_link", false },
-	{ "inode_unlink", HOOK_LSM_LIST, "guard_inode_unlink", false },
-	{ "inode_rmdir", HOOK_LSM_LIST, "guard_inode_unlink", false },
-	{ "inode_rename", HOOK_LSM_LIST, "guard_inode_rename", false },
-	{ "inode_setattr", HOOK_LSM_LIST, "guard_inode_setattr", false },
-	{ "inode_setxattr", HOOK_LSM_LIST, "guard_inode_setxattr", false },
-	{ "inode_removexattr", HOOK_LSM_LIST, "guard_inode_setxattr", false },
-	{ "inode_set_acl", HOOK_LSM_LIST, "guard_inode_setxattr", true },
-	{ "inode_remove_acl", HOOK_LSM_LIST, "guard_inode_setxattr", true },
-	{ "inode_copy_up", HOOK_LSM_LIST, "guard_inode_copy_up", false },
-	{ "file_ioctl", HOOK_LSM_LIST, "guard_file_ioctl", false },
-	{ "file_ioctl_compat", HOOK_LSM_LIST, "guard_file_ioctl", true },
-	{ "mmap_file", HOOK_LSM_LIST, "guard_mmap_file", false },
-	{ "file_mprotect", HOOK_LSM_LIST, "guard_file_mprotect", false },
-	{ "file_receive", HOOK_LSM_LIST, "guard_file_receive", false },
-	{ "file_open", HOOK_LSM_LIST, "guard_file_open", false },
-	{ "shepherd", HOOK_WORK, "guard_errand", false },
+	{ "sb_delete", HOOK_LSM_LIST, "guard_sb_delete", "super_block", false },
+	{ "sb_pivotroot", HOOK_LSM_LIST, "guard_sb_pivotroot", "path path", false },
+	{ "path_chroot", HOOK_LSM_LIST, "guard_path_chroot", "path", false },
+	{ "sb_mount", HOOK_LSM_LIST, "guard_sb_mount", ". path . . .", false },
+	{ "move_mount", HOOK_LSM_LIST, "guard_move_mount", "path path", false },
+	{ "sb_umount", HOOK_LSM_LIST, "guard_sb_umount", "vfsmount .", false },
+	{ "inode_create", HOOK_LSM_LIST, "guard_inode_create", "inode dentry .", false },
+	{ "inode_mkdir", HOOK_LSM_LIST, "guard_inode_mkdir", "inode dentry .", false },
+	{ "inode_mknod", HOOK_LSM_LIST, "guard_inode_mknod", "inode dentry . .", false },
+	{ "inode_symlink", HOOK_LSM_LIST, "guard_inode_symlink", "inode dentry .", false },
+	{ "inode_link", HOOK_LSM_LIST, "guard_inode_link", "dentry inode dentry", false },
+	{ "inode_unlink", HOOK_LSM_LIST, "guard_inode_unlink", "inode dentry", false },
+	{ "inode_rmdir", HOOK_LSM_LIST, "guard_inode_unlink", "inode dentry", false },
+	{ "inode_rename", HOOK_LSM_LIST, "guard_inode_rename", "inode dentry inode dentry", false },
+	{ "inode_setattr", HOOK_LSM_LIST, "guard_inode_setattr", "dentry iattr", false },
+	{ "inode_setxattr", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry . . . .", false },
+	{ "inode_removexattr", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry .", false },
+	{ "inode_set_acl", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry . posix_acl", true },
+	{ "inode_remove_acl", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry .", true },
+	{ "inode_copy_up", HOOK_LSM_LIST, "guard_inode_copy_up", "dentry .", false },
+	{ "file_ioctl", HOOK_LSM_LIST, "guard_file_ioctl", "file . .", false },
+	{ "file_ioctl_compat", HOOK_LSM_LIST, "guard_file_ioctl", "file . .", true },
+	{ "mmap_file", HOOK_LSM_LIST, "guard_mmap_file", "file . . .", false },
+	{ "file_mprotect", HOOK_LSM_LIST, "guard_file_mprotect", "vm_area_struct . .", false },
+	{ "file_receive", HOOK_LSM_LIST, "guard_file_receive", "file", false },
+	{ "file_open", HOOK_LSM_LIST, "guard_file_open", "file", false },
+	{ "shepherd", HOOK_WORK, "guard_errand", NULL, false },
 };
 
 _Static_assert(ARRAY_SIZE(wanted) <= HOOKS_MAX, "room for all hooks");
@@ -88,6 +89,36 @@ static uint64_t work_function(const struct profile *profile, const char *name)
 	if (!work || profile_field(profile, "delayed_work.work.func", &field) < 0)
 		return 0;
 	return work + field.offset;
+}
+
+/* Word by word; "?" is any one word. */
+static bool same_parameters(const char *expected, const char *found)
+{
+	while (*expected && *found) {
+		size_t n = strcspn(expected, " "), m = strcspn(found, " ");
+
+		if ((n != 1 || *expected != '?') && (n != m || strncmp(expected, found, n) != 0))
+			return false;
+		expected += n + (expected[n] == ' ');
+		found += m + (found[m] == ' ');
+	}
+	return *expected == *found;
+}
+
+/* Does this kernel call the hook with what the guard takes? Otherwise its first call would be the guest's last. */
+static int check_parameters(const struct profile *profile, size_t i, struct error *err)
+{
+	char path[64], found[128];
+
+	snprintf(path, sizeof(path), "security_list_options.%s", wanted[i].name);
+	if (profile_parameters(profile, path, found, sizeof(found)) < 0)
+		snprintf(found, sizeof(found), "unknown");
+	if (same_parameters(wanted[i].parameters, found))
+		return 0;
+	return error_set(err, -ENOTSUP,
+			 "this kernel calls the hook %s with other parameters (%s) than outguard "
+			 "knows (%s)",
+			 wanted[i].name, found, wanted[i].parameters);
 }
 
 static uint64_t hook_place(const struct profile *profile, size_t i)
@@ -203,6 +234,11 @@ int hooks_find(struct hooks *ret, const struct profile *profile, const struct li
 
 		if (!place && wanted[i].optional)
 			continue;
+		if (place && wanted[i].means == HOOK_LSM_LIST) {
+			r = check_parameters(profile, i, err);
+			if (r < 0)
+				return r;
+		}
 		hooks.n++;
 		snprintf(hook->name, sizeof(hook->name), "%s", wanted[i].name);
 		hook->means = wanted[i].means;

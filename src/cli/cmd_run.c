@@ -48,6 +48,17 @@ static void tell(const struct event *event, void *data)
 	outlet_flush(&run->outlet);
 }
 
+static void tell_notice(const struct event_notice *notice, void *data)
+{
+	struct run *run = data;
+
+	if (run->events_path)
+		event_notice_print_json(notice, run->outlet.file);
+	else
+		event_notice_print_text(notice, run->outlet.file, run->colour);
+	outlet_flush(&run->outlet);
+}
+
 static void make_ready_file(const struct run *run)
 {
 	_cleanup_(closep) int fd = -1;
@@ -180,6 +191,7 @@ static int attach(struct run *run, struct policy **policy, struct error *err)
 		.timeout_ms = TIMEOUT_MS,
 		.wait_for_boot = run->wait,
 		.sink = tell,
+		.notice = tell_notice,
 		.sink_data = run,
 	};
 	int r = session_attach(&run->session, &config, *policy, err);

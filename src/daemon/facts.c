@@ -62,6 +62,17 @@ static void put_text(struct json_object *to, const char *key, const char *text)
 	put(to, key, json_object_new_string(valid));
 }
 
+/* What the engine calls it, where that has been asked for. */
+static void put_words(struct json_object *to, const struct container_words *words)
+{
+	if (*words->name)
+		put_text(to, "name", words->name);
+	if (*words->image)
+		put_text(to, "image", words->image);
+	if (*words->pod_name)
+		put_text(to, "pod", words->pod_name);
+}
+
 static struct json_object *container_facts(const struct container *container)
 {
 	struct json_object *to = json_object_new_object();
@@ -70,8 +81,14 @@ static struct json_object *container_facts(const struct container *container)
 	put_text(to, "engine", container->name.engine);
 	if (*container->hostname)
 		put_text(to, "hostname", container->hostname);
+	put_words(to, &container->words);
 	put_number(to, "pid", container->pid);
 	put_number(to, "entries", container->n_entries);
+	put_number(to, "entries_before_start", container->n_before);
+	put_number(to, "entries_lazily", container->n_lazy);
+	put_number(to, "entries_in_layers", container->n_layer_entries);
+	put_number(to, "round_trips_before_start", container->n_trips_before);
+	put_number(to, "round_trips_after_start", container->n_trips_after);
 	put_bool(to, "resolved", container->resolved);
 	put_bool(to, "before_start", container->before_start);
 	put_number(to, "took_us", container->took_us);

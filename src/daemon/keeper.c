@@ -43,13 +43,28 @@ static void send_object(struct keeper *keeper, char letter, struct json_object *
 		sd_event_exit(keeper->event, 0);
 }
 
+/* As JSON and as text, in one line to the daemon: "E", JSON, tab, text. */
+static void send_told(struct keeper *keeper, char *line, size_t size)
+{
+	char *end = line ? memchr(line, '\n', size) : NULL;
+
+	if (end && lines_send(keeper->daemon, line, (size_t)(end - line)) < 0 && keeper->event)
+		sd_event_exit(keeper->event, 0);
+}
+
+/* Between the two: over the newline of the first. */
+static void next_form(FILE *out)
+{
+	fflush(out);
+	fseek(out, -1, SEEK_CUR);
+	fputc('\t', out);
+}
+
 static void tell(const struct event *event, void *data)
 {
-	struct keeper *keeper = data;
 	_cleanup_(freep) char *line = NULL;
-	size_t size;
+	size_t size = 0;
 	FILE *out = open_memstream(&line, &size);
-	char *end;
 
 	if (!out) {
 		log_error("%s: an event is lost: out of memory", event->vm);
@@ -57,14 +72,26 @@ static void tell(const struct event *event, void *data)
 	}
 	fputc('E', out);
 	event_print_json(event, out);
-	fflush(out);
-	fseek(out, -1, SEEK_CUR); /* over the newline */
-	fputc('\t', out);
+	next_form(out);
 	event_print_text(event, out, true);
 	fclose(out);
-	end = memchr(line, '\n', size);
-	if (end && lines_send(keeper->daemon, line, (size_t)(end - line)) < 0 && keeper->event)
-		sd_event_exit(keeper->event, 0);
+	send_told(data, line, size);
+}
+
+static void tell_notice(const struct event_notice *notice, void *data)
+{
+	_cleanup_(freep) char *line = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&line, &size);
+
+	if (!out)
+		return;
+	fputc('E', out);
+	event_notice_print_json(notice, out);
+	next_form(out);
+	event_notice_print_text(notice, out, true);
+	fclose(out);
+	send_told(data, line, size);
 }
 
 /* The whole policy, or an error and the old one. */
@@ -184,6 +211,7 @@ static int attach(struct keeper *keeper, const struct keeper_config *config)
 		.timeout_ms = TIMEOUT_MS,
 		.wait_for_boot = config->wait,
 		.sink = tell,
+		.notice = tell_notice,
 		.sink_data = keeper,
 	};
 	struct error err = { 0 };

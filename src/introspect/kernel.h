@@ -115,6 +115,15 @@ int kernel_dentry_inode(const struct kernel *kernel, uint64_t dentry, uint64_t *
 int kernel_path(const struct kernel *kernel, uint64_t dentry, uint64_t vfsmount,
 		uint64_t root_dentry, uint64_t root_vfsmount, char *buf, size_t size);
 
+/*
+ * Calls @visit for each directory above @dentry in its own file system, nearest first, with the path from there ("a/b"); stops
+ * when it returns other than 0 and returns that. Names that do not fit 1023 bytes end the walk: 0.
+ */
+int kernel_directories_each(const struct kernel *kernel, uint64_t dentry,
+			    int (*visit)(const struct kernel_inode *directory, const char *below,
+					 void *data),
+			    void *data);
+
 /* A file system mounted somewhere below a root. */
 struct kernel_mount {
 	uint64_t super;

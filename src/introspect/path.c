@@ -72,3 +72,32 @@ int kernel_path(const struct kernel *kernel, uint64_t dentry, uint64_t vfsmount,
 	}
 	return pathbuf_finish(&climber.path);
 }
+
+int kernel_directories_each(const struct kernel *kernel, uint64_t dentry,
+			    int (*visit)(const struct kernel_inode *directory, const char *below,
+					 void *data),
+			    void *data)
+{
+	char buf[1024];
+	struct climber climber = {
+		.reader.kernel = kernel,
+		.path = pathbuf_init(buf, sizeof(buf)),
+		.dentry = dentry,
+	};
+	int r = 0;
+
+	for (unsigned int i = 0; i < MAX_CROSSINGS && r == 0; i++) {
+		struct kernel_inode inode;
+		uint64_t address;
+
+		r = climb_name(&climber);
+		if (r < 0)
+			return r == -ENOENT || r == -ENAMETOOLONG ? 0 : r;
+		r = kernel_dentry_inode(kernel, climber.dentry, &address);
+		if (r == 0)
+			r = kernel_inode_read(kernel, address, &inode);
+		if (r == 0)
+			r = visit(&inode, buf + climber.path.start + 1, data);
+	}
+	return r;
+}

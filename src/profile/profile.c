@@ -202,6 +202,11 @@ int profile_field(const struct profile *profile, const char *path, struct profil
 	return types_field(profile->types, path, &ret->offset, &ret->size);
 }
 
+int profile_parameters(const struct profile *profile, const char *path, char *buf, size_t size)
+{
+	return types_parameters(profile->types, path, buf, size);
+}
+
 uint32_t profile_struct_size(const struct profile *profile, const char *name)
 {
 	return types_struct_size(profile->types, name);

@@ -53,6 +53,9 @@ uint64_t profile_symbol(const struct profile *profile, const char *name);
  */
 int profile_field(const struct profile *profile, const char *path, struct profile_field *ret);
 
+/* The parameters of a member that points to functions: see types_parameters(). */
+int profile_parameters(const struct profile *profile, const char *path, char *buf, size_t size);
+
 /* Size of a structure in bytes, 0 when there is none of that name. */
 uint32_t profile_struct_size(const struct profile *profile, const char *name);
 

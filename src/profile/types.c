@@ -21,6 +21,7 @@
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -384,8 +385,8 @@ static int place(const struct types *types, const struct found *found, uint32_t 
 	return 0;
 }
 
-int types_field(const struct types *types, const char *path, uint32_t *ret_offset,
-		uint32_t *ret_size)
+/* Follows a path to its last member; *@ret has its bits from the start of the first structure. */
+static bool find_path(const struct types *types, const char *path, struct found *ret)
 {
 	size_t length = strcspn(path, ".");
 	struct found found = { .type = find_struct(types, path, length) };
@@ -393,18 +394,63 @@ int types_field(const struct types *types, const char *path, uint32_t *ret_offse
 	uint64_t bits = 0;
 
 	if (!path[length])
-		return -ENOENT;
+		return false;
 	while (path[length]) {
 		path += length + 1;
 		length = strcspn(path, ".");
 		if (length == 0 || found.bitfield_size ||
 		    !find_member(types, resolve(types, found.type), path, length, &found, 0,
 				 &steps))
-			return -ENOENT;
+			return false;
 		bits += found.bits;
 	}
 	found.bits = bits;
-	return place(types, &found, ret_offset, ret_size);
+	*ret = found;
+	return true;
+}
+
+int types_field(const struct types *types, const char *path, uint32_t *ret_offset,
+		uint32_t *ret_size)
+{
+	struct found found;
+
+	return find_path(types, path, &found) ? place(types, &found, ret_offset, ret_size) : -ENOENT;
+}
+
+/* What a pointer's end is called, if that is a structure; "." of all else. */
+static const char *pointed_name(const struct types *types, uint32_t id)
+{
+	const struct btf_type *type = type_at(types, resolve(types, id));
+
+	if (!type || !btf_is_ptr(type))
+		return ".";
+	type = type_at(types, resolve(types, type->type));
+	return type && btf_is_composite(type) ? name_at(types, type->name_off) : ".";
+}
+
+int types_parameters(const struct types *types, const char *path, char *buf, size_t size)
+{
+	const struct btf_type *type;
+	struct found found;
+	size_t n = 0;
+
+	if (!find_path(types, path, &found))
+		return -ENOENT;
+	type = type_at(types, resolve(types, found.type));
+	if (type && btf_is_ptr(type))
+		type = type_at(types, resolve(types, type->type));
+	if (!type || !btf_is_func_proto(type))
+		return -ENOENT;
+	buf[0] = '\0';
+	for (unsigned int i = 0; i < btf_vlen(type); i++) {
+		int m = snprintf(buf + n, size - n, "%s%s", i ? " " : "",
+				 pointed_name(types, btf_params(type)[i].type));
+
+		if (m < 0 || (size_t)m >= size - n)
+			return -ENAMETOOLONG;
+		n += (size_t)m;
+	}
+	return 0;
 }
 
 uint32_t types_struct_size(const struct types *types, const char *name)

@@ -34,6 +34,12 @@ struct types *types_free(struct types *types);
 int types_field(const struct types *types, const char *path, uint32_t *ret_offset,
 		uint32_t *ret_size);
 
+/*
+ * The parameters of a member that points to functions ("security_list_options.inode_create"): for each the name of the structure that
+ * it points to, or "." ("inode dentry ."). -ENOENT when there is none, -ENAMETOOLONG.
+ */
+int types_parameters(const struct types *types, const char *path, char *buf, size_t size);
+
 /* Size of a structure or union in bytes, 0 when there is none of that name. */
 uint32_t types_struct_size(const struct types *types, const char *name);
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "introspect/container.h"
+#include "introspect/container_words.h"
 
 /*
  * The containers of one guest, known by their mount name space. Counted: the list holds one reference, each watch
@@ -34,6 +35,9 @@ struct container {
 	unsigned int n_trips_before, n_trips_after; /* times its processes waited for the host */
 	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
 	unsigned int missed_sweeps;
+	struct container_words words; /* what its engine calls it: the guest's own word */
+	unsigned int words_tries;
+	uint64_t words_next_ns;
 	struct layer_use *layers; /* the layers of its root, if that is an overlay; a list, owned */
 };
 

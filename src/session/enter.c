@@ -13,9 +13,11 @@
 
 #include "session/layers.h"
 #include "session/sweep.h"
+#include "session/tell.h"
 #include "util/clock.h"
 #include "util/log.h"
 
+#define ATTACH_NS 15000000000ULL /* three sweeps: until then those that ran are found */
 #define MAX_FAILED 5 /* tries to resolve a container again */
 
 struct container *enter_container(struct session *session, uint64_t mnt_ns, uint32_t pid_ns,
@@ -62,12 +64,17 @@ bool enter_hostname_known(struct session *session, struct container *container)
 	return container->hostname[0] != '\0';
 }
 
-/* Failures to enter are kept for status: a gap is never silent. */
+/* Failures to enter are kept for status, and told: a gap is never silent. */
 static void tell_gap(const struct entering *entering)
 {
+	if (entering->container->lost)
+		return;
 	entering->container->lost = true;
-	log_error("%s: container %s: %s", entering->session->name, entering->container->name.id,
-		  entering->session->trouble.message);
+	tell_notice(entering->session,
+		    entering->session->trouble.code == -ENOSPC ? "cache-full" : "container-unguarded",
+		    POLICY_SEVERITY_CRITICAL, entering->container,
+		    "container %s is not guarded in full: %s", entering->container->name.id,
+		    entering->session->trouble.message);
 }
 
 int enter_watch(struct entering *entering, const struct watch *watch)
@@ -299,6 +306,18 @@ static void enter_root(struct entering *entering)
 	container->root_dentry = entering->record->root_dentry;
 }
 
+/* Not one that ran when we came: one that started without us. */
+static void tell_ran_unguarded(struct session *session, struct container *container)
+{
+	if (container->before_start || container->resolved || !container->root_dentry ||
+	    container->found_ns < session->attached_ns + ATTACH_NS)
+		return;
+	tell_notice(session, "container-unguarded", POLICY_SEVERITY_HIGH, container,
+		    "container %s ran unguarded from its start until now: the guard did not see "
+		    "it enter its root, or the host was away",
+		    container->name.id);
+}
+
 static void finish(struct entering *entering, uint64_t start)
 {
 	struct session *session = entering->session;
@@ -308,6 +327,7 @@ static void finish(struct entering *entering, uint64_t start)
 		tell_gap(entering);
 	enter_space(entering);
 	watches_align(session->watches, NULL);
+	tell_ran_unguarded(session, container);
 	container->resolved = true;
 	container->starting = 0;
 	container->n_failed = 0;

@@ -8,6 +8,7 @@
 
 #include "glob/glob.h"
 #include "session/enter.h"
+#include "session/tell.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -224,14 +225,6 @@ static void fill_other_path(struct event *event, const struct session *session,
 		snprintf(to, EVENT_PATH_MAX, "%s", other);
 }
 
-static void fill_container(struct event_container *to, const struct container *from)
-{
-	snprintf(to->id, sizeof(to->id), "%s", from->name.id);
-	snprintf(to->engine, sizeof(to->engine), "%s", from->name.engine);
-	snprintf(to->cgroup_path, sizeof(to->cgroup_path), "%s", from->cgroup_path);
-	snprintf(to->hostname, sizeof(to->hostname), "%s", from->hostname);
-}
-
 static void fill_rule(struct event *event, const struct watch *watch)
 {
 	const struct policy_rule *rule;
@@ -320,7 +313,7 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 	if (watch) {
 		event.process.in_container = watch->container->mnt_ns == record->process.mnt_ns;
 		enter_hostname_known(session, watch->container);
-		fill_container(&event.container, watch->container);
+		tell_container(session, &event.container, watch->container);
 	}
 	fill_path(&event, sought, watch);
 	fill_other_path(&event, session, sought);

@@ -11,6 +11,7 @@
 #include "session/layers.h"
 #include "session/report.h"
 #include "session/sweep.h"
+#include "session/tell.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -50,6 +51,7 @@ static void forget_kernel(struct session *session)
 	session->watches = watches_free(session->watches);
 	session->table = table_free(session->table);
 	containers_clear(&session->containers);
+	session->caches = caches_free(session->caches);
 	session->kernel = kernel_free(session->kernel);
 	session->profile = profile_free(session->profile);
 	memset(&session->arm, 0, sizeof(session->arm));
@@ -129,6 +131,8 @@ static int arm_session(struct session *session, struct error *err)
 		r = read_profile(session, err);
 	if (r == 0)
 		r = kernel_new(&session->kernel, session->profile, err);
+	if (r == 0 && caches_new(&session->caches, session->kernel, session->profile, NULL) < 0)
+		log_debug("%s: containers' names cannot be read from this kernel", session->name);
 	if (r == 0)
 		r = sweep_guest(session, err);
 	if (r == 0)
@@ -145,6 +149,7 @@ static int arm_session(struct session *session, struct error *err)
 		return r;
 	}
 	session->state = SESSION_GUARDING;
+	session->told_open_files = false;
 	session->attached_ns = clock_ns(CLOCK_MONOTONIC);
 	return 0;
 }
@@ -243,6 +248,7 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	session->policy = policy;
 	if (session->state == SESSION_GUARDING) {
 		set_flags(session, policy);
+		session->told_open_files = false;
 		session->names_sequence = plan_publish(plan, vault_of(session));
 		views_clear(&session->views);
 		sweep_resolve_all(session);
@@ -270,7 +276,8 @@ static void run_errands(struct session *session)
 			  "container %s runs unguarded: the guest did not resolve its paths in "
 			  "time",
 			  container->name.id);
-		log_error("%s: %s", session->name, session->trouble.message);
+		tell_notice(session, "container-unguarded", POLICY_SEVERITY_CRITICAL, container,
+			    "%s", session->trouble.message);
 	}
 	errands_send(&session->errands, vault_of(session), clock_ns(CLOCK_MONOTONIC));
 	if (watches_is_building(session->watches) && session->swept &&
@@ -337,8 +344,9 @@ static void tell_losses(struct session *session)
 
 	if (lost <= session->n_lost_told)
 		return;
-	log_warning("%s: lost %llu records so far: the ring stayed full, or was tampered with",
-		    session->name, (unsigned long long)lost);
+	tell_notice(session, "records-lost", POLICY_SEVERITY_HIGH, NULL,
+		    "lost %llu records so far: the ring stayed full, or was tampered with",
+		    (unsigned long long)lost);
 	session->n_lost_told = lost;
 }
 
@@ -358,6 +366,10 @@ bool session_poll(struct session *session)
 	any |= drain(session, RECORDS_PER_POLL);
 	tell_losses(session);
 	run_errands(session);
+	if (!session->told_open_files && session_is_settled(session)) {
+		session->told_open_files = true;
+		tell_open_files(session);
+	}
 	sweep_hostnames(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->old_policy && !watches_is_building(session->watches) &&
 	    session->ring.next >= session->old_until)

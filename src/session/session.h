@@ -11,6 +11,7 @@
 #include "cache/table.h"
 #include "events/event.h"
 #include "events/ring.h"
+#include "introspect/caches.h"
 #include "introspect/kernel.h"
 #include "policy/policy.h"
 #include "profile/profile.h"
@@ -75,6 +76,7 @@ struct session {
 	struct lock *lock; /* on the vault; NULL until it is known */
 	struct profile *profile;
 	struct kernel *kernel;
+	struct caches *caches; /* NULL where this kernel's are not known */
 	struct arm arm;
 	struct ring ring;
 	struct table *table;
@@ -97,6 +99,7 @@ struct session {
 	uint64_t guest_root; /* dentry of the first process's root directory */
 	uint64_t n_events, n_denied, n_unattributed, n_resets, n_lost_told;
 	uint64_t next_sweep_ns, attached_ns;
+	bool told_open_files; /* for the policy in force */
 	bool swept; /* the last walk of the guest's processes went to the end */
 	struct error trouble; /* what status should say is wrong; code 0: nothing */
 };
