@@ -480,8 +480,8 @@ static int check_entry(const struct table *table, const struct guard_entry *entr
 	if (!key_is_live(entry->key) || kind > GUARD_KEY_MOUNT)
 		return error_set(err, -EINVAL, "no entry can have the key %#llx",
 				 (unsigned long long)entry->key);
-	if (n && kind != GUARD_KEY_FILE && kind != GUARD_KEY_BASE)
-		return error_set(err, -EINVAL, "only files and bases can have clauses");
+	if (n && kind != GUARD_KEY_FILE && kind != GUARD_KEY_BASE && kind != GUARD_KEY_MOUNT)
+		return error_set(err, -EINVAL, "only files, bases and mounts can have clauses");
 	if (n > GUARD_MAX_CLAUSES)
 		return error_set(err, -E2BIG,
 				 "more than %d patterns or rules with exceptions for one file or "

@@ -75,7 +75,7 @@ struct guard_entry {
 	uint64_t key;
 	uint64_t ino;
 	uint32_t generation;
-	uint32_t clauses; /* FILE, BASE: offset of guard_clauses / 8; 0: none */
+	uint32_t clauses; /* FILE, BASE, MOUNT: offset of guard_clauses / 8; 0: none */
 	uint32_t deny; /* FILE: operations; SUPER: levels to walk up, 0 for no base */
 	uint32_t report; /* operations */
 };
