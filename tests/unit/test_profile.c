@@ -155,6 +155,15 @@ static void test_read(void **state)
 	assert_int_equal(field.size, 4);
 	assert_int_equal(profile_field(profile, "inode.i_size", &field), -ENOENT);
 	assert_int_equal(profile_struct_size(profile, "inode"), 16);
+	/* what could be a module's is built in; this kernel keeps no types of modules */
+	assert_int_equal(profile_module_field(profile, "file", "inode.i_ino", &field, &err), 0);
+	assert_int_equal(field.offset, 8);
+	assert_int_equal(profile_module_struct_size(profile, "file", "inode"), 16);
+	assert_int_equal(err.code, 0);
+	assert_int_equal(profile_module_field(profile, "file", "inode.i_size", &field, &err),
+			 -ENOTSUP);
+	assert_non_null(strstr(err.message, "CONFIG_DEBUG_INFO_BTF_MODULES"));
+	assert_int_equal(profile_module_struct_size(profile, "file", "dentry"), 0);
 	assert_int_equal(profile_space(profile)->root, PA + KERNEL_TOP);
 	assert_false(profile_space(profile)->five_level);
 	assert_int_equal(space_read_u64(profile_space(profile), VA + PHYS_BASE, &word), 0);

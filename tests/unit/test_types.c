@@ -158,6 +158,97 @@ static void test_sizes(void **state)
 	btf__free(btf);
 }
 
+/*
+ * A module's, on top of the sample:
+ * struct module { u32 count; name_t name; struct outer *outer; long own; };
+ * struct out { u64 mine; };
+ */
+static struct btf *split_sample(struct btf *base)
+{
+	struct btf *btf = btf__new_empty_split(base);
+	int u32_id = btf__find_by_name_kind(base, "unsigned int", BTF_KIND_INT);
+	int name_t = btf__find_by_name_kind(base, "name_t", BTF_KIND_TYPEDEF);
+	int outer = btf__find_by_name_kind(base, "outer", BTF_KIND_STRUCT);
+	int pointer, own;
+
+	assert(btf && u32_id > 0 && name_t > 0 && outer > 0);
+	pointer = btf__add_ptr(btf, outer);
+	own = btf__add_typedef(btf, "own_t", btf__add_int(btf, "long", 8, BTF_INT_SIGNED));
+	btf__add_struct(btf, "module", 48);
+	btf__add_field(btf, "count", u32_id, 0, 0);
+	btf__add_field(btf, "name", name_t, 64, 0);
+	btf__add_field(btf, "outer", pointer, 192, 0);
+	btf__add_field(btf, "own", own, 256, 0);
+	btf__add_field(btf, NULL, outer, 320, 0);
+	btf__add_struct(btf, "out", 8); /* there is another in the base */
+	btf__add_field(btf, "mine", u32_id, 32, 0);
+	return btf;
+}
+
+static struct types *split_of(const struct types *base, const struct btf *btf)
+{
+	struct types *types = NULL;
+	struct error err = {};
+	const void *data;
+	uint32_t size;
+
+	data = btf__raw_data(btf, &size);
+	if (types_new_split(&types, base, data, size, &err) < 0)
+		fail_msg("%s", err.message);
+	return types;
+}
+
+static void test_split(void **state)
+{
+	static const struct {
+		const char *path;
+		int result;
+		uint32_t offset, size;
+	} cases[] = {
+		{ "module.count", 0, 0, 4 }, /* of a type of the base */
+		{ "module.name", 0, 8, 16 },
+		{ "module.name.hash", 0, 16, 8 }, /* ... and on into it */
+		{ "module.outer", 0, 24, 8 },
+		{ "module.own", 0, 32, 8 },
+		{ "module.low", 0, 56, 4 },
+		{ "module.none", -ENOENT, 0, 0 },
+		{ "outer.name.hash", 0, 32, 8 }, /* a structure of the base */
+		{ "out.mine", 0, 4, 4 }, /* the module's own comes first */
+		{ "outer.mine", -ENOENT, 0, 0 },
+	};
+	struct btf *btf = sample(), *split = split_sample(btf);
+	struct types *base = types_of(btf), *types = split_of(base, split), *none = NULL;
+	uint32_t id, string, size;
+	const void *data;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint32_t offset = 0, n = 0;
+		int r = types_field(types, cases[i].path, &offset, &n);
+
+		if (r != cases[i].result || offset != cases[i].offset || n != cases[i].size)
+			fail_msg("\"%s\": %d, offset %u, size %u", cases[i].path, r, offset, n);
+	}
+	assert_int_equal(types_field(base, "module.count", &id, &size), -ENOENT);
+	assert_int_equal(types_struct_size(types, "module"), 48);
+	assert_int_equal(types_struct_size(types, "name"), 16);
+	assert_int_equal(types_n(types), btf__type_cnt(split) - btf__type_cnt(btf));
+	types_end(base, &id, &string);
+	assert_int_equal(id, btf__type_cnt(btf));
+	data = btf__raw_data(btf, &size);
+	assert_int_equal(string, ((const struct btf_header *)data)->str_len);
+	types_end(types, &id, &string);
+	assert_int_equal(id, btf__type_cnt(split));
+
+	data = btf__raw_data(split, &size);
+	assert_int_equal(types_new_split(&none, types, data, size, NULL), -EINVAL);
+	assert_null(none);
+	types_free(types);
+	types_free(base);
+	btf__free(split);
+	btf__free(btf);
+}
+
 /* Types that libbpf would never write: made of raw records. */
 struct raw {
 	struct btf_header header;
@@ -295,6 +386,79 @@ static void test_hostile_nesting(void **state)
 	types_free(types);
 }
 
+/* The base has the ids 1 to 3 and 64 bytes of names; what is on top goes on from there. */
+static void test_hostile_split(void **state)
+{
+	static const uint32_t base_words[] = {
+		0,	    INFO(BTF_KIND_INT, 0),     4, 32, /* 1 */
+		0,	    INFO(BTF_KIND_TYPEDEF, 0), 4, /* 2: of the first that is on top */
+		RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1),  4, RAW_MEMBER, 2, 0, /* 3 */
+	};
+	static const struct {
+		const char *name;
+		int result;
+		uint32_t size;
+		uint32_t words[12];
+		size_t n;
+	} cases[] = {
+		{ "none", 0, 0, {}, 0 },
+		{ "names of the base",
+		  0,
+		  4,
+		  { RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, RAW_MEMBER, 1, 0 },
+		  6 },
+		{ "names of its own",
+		  0,
+		  4,
+		  { 64 + RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, 64 + RAW_MEMBER, 1, 0 },
+		  6 },
+		{ "name out of range",
+		  0,
+		  4, /* the base's is found, whose member is of this */
+		  { 128 + RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, 64 + RAW_MEMBER, 1, 0 },
+		  6 },
+		{ "member's name out of range",
+		  -ENOENT,
+		  0,
+		  { RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, 0xffffffff, 1, 0 },
+		  6 },
+		{ "type out of range",
+		  0,
+		  0,
+		  { RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, RAW_MEMBER, 5, 0 },
+		  6 },
+		{ "in a circle through the base",
+		  0,
+		  0,
+		  { RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, RAW_MEMBER, 5, 0, 0,
+		    INFO(BTF_KIND_TYPEDEF, 0), 5 },
+		  9 },
+		{ "anonymous in a circle",
+		  -ENOENT,
+		  0,
+		  { RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 4, 0, 2, 0 },
+		  6 },
+	};
+	_cleanup_(freep) struct raw *raw = raw_new(base_words, ARRAY_SIZE(base_words));
+	struct types *base = NULL;
+
+	(void)state;
+	assert_int_equal(types_new(&base, raw, sizeof(*raw), NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) struct raw *top = raw_new(cases[i].words, cases[i].n);
+		struct types *types = NULL;
+		uint32_t offset = 0, size = 0;
+		int r;
+
+		assert_int_equal(types_new_split(&types, base, top, sizeof(*top), NULL), 0);
+		r = types_field(types, "s.m", &offset, &size);
+		if (r != cases[i].result || size != cases[i].size)
+			fail_msg("%s: %d, size %u", cases[i].name, r, size);
+		types_free(types);
+	}
+	types_free(base);
+}
+
 static void test_malformed(void **state)
 {
 #define HEADER(member) offsetof(struct btf_header, member)
@@ -345,6 +509,28 @@ static void test_malformed(void **state)
 	}
 }
 
+/* The same, but that a module may have no strings. */
+static void test_no_strings(void **state)
+{
+	static const uint32_t words[] = {
+		RAW_STRUCT, INFO(BTF_KIND_STRUCT, 1), 8, RAW_MEMBER, 1, 0
+	};
+	_cleanup_(freep) struct raw *raw = raw_new(words, ARRAY_SIZE(words));
+	struct types *base = NULL, *types = NULL;
+	struct error err = {};
+
+	(void)state;
+	assert_int_equal(types_new(&base, raw, sizeof(*raw), NULL), 0);
+	raw->header.str_len = 2;
+	assert_int_equal(types_new_split(&types, base, raw, sizeof(*raw), &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "strings without an end"));
+	raw->header.str_len = 0;
+	assert_int_equal(types_new_split(&types, base, raw, sizeof(*raw), NULL), 0);
+	assert_int_equal(types_struct_size(types, "s"), 8);
+	types_free(types);
+	types_free(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,7 +538,10 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_hostile_references),
 		cmocka_unit_test(test_hostile_nesting),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_hostile_split),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_no_strings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
