@@ -32,18 +32,16 @@ struct member {
 
 static int find_member(const struct kernel *kernel, const struct member *member, struct error *err)
 {
-	int r = profile_module_field(kernel->profile, MODULE, member->path, member->at, err);
+	struct error why = { 0 };
+	int r = profile_module_field(kernel->profile, MODULE, member->path, member->at, &why);
 
+	if (r == 0 && member->at->size >= member->min_size && member->at->size <= member->max_size)
+		return 0;
+	if (r == 0)
+		error_set(&why, -ENOTSUP, "%s has %u bytes", member->path, member->at->size);
 	/* the module is there, as there is a super block of its: what it lacks, it lacks */
-	if (r == -ENOENT)
-		r = -ENOTSUP;
-	else if (r == 0 &&
-		 (member->at->size < member->min_size || member->at->size > member->max_size))
-		r = error_set(err, -ENOTSUP, "%s has an unexpected size of %u bytes", member->path,
-			      member->at->size);
-	if (r < 0)
-		error_wrap(err, "the guest kernel's overlayfs cannot be read");
-	return r;
+	return error_set(err, r == 0 || r == -ENOENT ? -ENOTSUP : r,
+			 "the guest kernel's overlayfs cannot be read: %.900s", why.message);
 }
 
 static int find_members(const struct kernel *kernel, const struct member *members, size_t n,
