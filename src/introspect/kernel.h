@@ -131,13 +131,21 @@ struct kernel_mount {
 	char path[1024]; /* where, as seen from the root; "/" is the root itself */
 };
 
+/* What a walk over mounts looks at before it gives up. */
+#define KERNEL_MAX_MOUNTS 100000 /* the kernel's own default, /proc/sys/fs/mount-max */
+#define KERNEL_MAX_MOUNT_NAMES 300000 /* on the way to them */
+
 /*
  * Calls @visit for each mount at or below the root directory @root_dentry (the mount root of a
  * container), in the mount name space of @task, parents first; stops when it returns other than 0
  * and returns that. The root itself comes first. Passed over: what no path from the root leads to,
  * and what lies deeper than the path buffer holds. -ENOENT when no mount there has this root,
- * -ESRCH when the task is exiting; -ELOOP beyond 100,000 mounts, and -ELOOP or -EFAULT, maybe after
- * some visits, when the tree is changed meanwhile: try again.
+ * -ESRCH when the task is exiting, -ENOMEM; -ELOOP, maybe after some visits, when there is more than
+ * the limits above; -ELOOP or -EFAULT, maybe after some visits, when the tree is changed meanwhile:
+ * try again.
+ *
+ * Blocks for about a microsecond for each mount in the name space and 0.3 for each name, so that
+ * the limits are half a second, whatever a container mounts.
  */
 int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
 		       int (*visit)(const struct kernel_mount *mount, void *data), void *data);

@@ -13,14 +13,24 @@
  *
  * For the same reason a mount on the very root of the one chosen is left out, with all below it: a
  * path walk starts under it. During pivot_root(".", ".") that is the guest's whole old tree.
+ *
+ * Paths are put together on the way down: that of a mount is that of the one it stands on, and the
+ * names from there. So a mount that no path leads to has none below it either. The work is counted,
+ * one step for each mount that is passed and for each name that is read: what a container can make
+ * of it is bounded, however deep it nests.
  */
 #include "introspect/kernel.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "introspect/pathbuf.h"
 #include "introspect/reader.h"
+#include "util/cleanup.h"
 
-#define MAX_MOUNTS 100000 /* the kernel's own default, /proc/sys/fs/mount-max */
+#define MAX_MOUNTS KERNEL_MAX_MOUNTS
+#define OWN_ROOT (MAX_MOUNTS * 4) /* better than any number of children */
 
 struct tree {
 	struct reader reader;
@@ -98,7 +108,7 @@ static int rate(struct tree *tree, uint64_t mount, uint64_t dentry, uint64_t own
 {
 	if (reader_get(&tree->reader, mount, FIELD_MOUNT_ROOT) != dentry)
 		return -1;
-	return mount == own_root ? MAX_MOUNTS * 4 : count_children(tree, mount, dentry);
+	return mount == own_root ? OWN_ROOT : count_children(tree, mount, dentry);
 }
 
 static int find_root(const struct kernel *kernel, const struct kernel_task *task, uint64_t dentry,
@@ -117,6 +127,8 @@ static int find_root(const struct kernel *kernel, const struct kernel_task *task
 			best_rating = rating;
 			best = mount;
 		}
+		if (rating == OWN_ROOT)
+			break;
 		r = next_mount(&tree, &mount, true);
 	}
 	if (r < 0)
@@ -127,32 +139,109 @@ static int find_root(const struct kernel *kernel, const struct kernel_task *task
 	return 0;
 }
 
-/* Returns 1 when there is one to visit, 0 when it is out of the container's sight. */
-static int describe(struct tree *tree, uint64_t mount, uint64_t root_dentry,
-		    struct kernel_mount *ret)
+/* The mounts from the top down to the one looked at, and how long their paths are. */
+struct trail {
+	struct trail_mount {
+		uint64_t mount, root;
+		size_t length;
+	} * at;
+	size_t n, size;
+};
+
+static void trail_deinit(struct trail *trail)
+{
+	free(trail->at);
+}
+
+static int trail_add(struct trail *trail, uint64_t mount, uint64_t root, size_t length)
+{
+	if (trail->n == trail->size) {
+		size_t size = trail->size ? 2 * trail->size : 16;
+		struct trail_mount *at = reallocarray(trail->at, size, sizeof(*at));
+
+		if (!at)
+			return -ENOMEM;
+		trail->at = at;
+		trail->size = size;
+	}
+	trail->at[trail->n++] = (struct trail_mount){ mount, root, length };
+	return 0;
+}
+
+/* Names from the root of a mount down to @dentry. Returns their length, or -ENOENT outside of it. */
+static int climb(struct tree *tree, uint64_t dentry, uint64_t root, char *buf, size_t size)
 {
 	struct reader *reader = &tree->reader;
+	struct pathbuf path = pathbuf_init(buf, size);
+	int r = 0;
+
+	if (dentry == root)
+		return 0; /* on the other's very root: the same path */
+	while (r == 0 && dentry != root) {
+		uint64_t parent = reader_get(reader, dentry, FIELD_DENTRY_PARENT);
+		uint64_t name = reader_get(reader, dentry, FIELD_DENTRY_NAME);
+
+		r = step(tree);
+		if (r == 0 && parent == dentry)
+			r = -ENOENT; /* moved out from under its mount's root */
+		if (r == 0)
+			r = pathbuf_prepend(&path, reader, name);
+		dentry = parent;
+	}
+	return r < 0 ? r : pathbuf_finish(&path);
+}
+
+/* Puts the path of @mount, found below one of the trail, behind that one's path in @path. */
+static int find_path(struct tree *tree, struct trail *trail, uint64_t mount, char *path,
+		     size_t size)
+{
+	uint64_t parent = reader_get(&tree->reader, mount, FIELD_MOUNT_PARENT);
+	uint64_t mountpoint = reader_get(&tree->reader, mount, FIELD_MOUNT_MOUNTPOINT);
+	const struct trail_mount *on;
+
+	while (trail->n && trail->at[trail->n - 1].mount != parent)
+		trail->n--;
+	if (tree->reader.error || !trail->n)
+		return tree->reader.error ? tree->reader.error : -ELOOP; /* moved meanwhile */
+	on = &trail->at[trail->n - 1];
+	return climb(tree, mountpoint, on->root, path + on->length, size - on->length);
+}
+
+/* Returns 1 when there is one to visit, 0 when it is out of the container's sight. */
+static int describe(struct tree *tree, struct trail *trail, uint64_t mount,
+		    struct kernel_mount *ret)
+{
+	size_t length = 0;
 	int r;
 
-	ret->super = reader_get(reader, mount, FIELD_MOUNT_SUPER);
-	ret->root_dentry = reader_get(reader, mount, FIELD_MOUNT_ROOT);
-	if (reader->error)
-		return reader->error;
-	r = kernel_path(reader->kernel, ret->root_dentry,
-			reader_place(reader, mount, FIELD_MOUNT_VFSMOUNT), root_dentry,
-			reader_place(reader, tree->top, FIELD_MOUNT_VFSMOUNT), ret->path,
-			sizeof(ret->path));
-	return r == -EFAULT ? r : r >= 0;
+	ret->super = reader_get(&tree->reader, mount, FIELD_MOUNT_SUPER);
+	ret->root_dentry = reader_get(&tree->reader, mount, FIELD_MOUNT_ROOT);
+	if (tree->reader.error)
+		return tree->reader.error;
+	if (mount != tree->top) {
+		r = find_path(tree, trail, mount, ret->path, sizeof(ret->path));
+		if (r < 0)
+			return r == -ENOENT || r == -ENAMETOOLONG ? 0 : r;
+		length = trail->at[trail->n - 1].length + (size_t)r;
+	}
+	strcpy(ret->path + length, length ? "" : "/");
+	r = trail_add(trail, mount, ret->root_dentry, length);
+	return r < 0 ? r : 1;
+}
+
+static bool is_in_sight(struct tree *tree, uint64_t mount, uint64_t root_dentry)
+{
+	return mount == tree->top || !is_on_root_of(tree, mount, tree->top, root_dentry);
 }
 
 int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
 		       int (*visit)(const struct kernel_mount *mount, void *data), void *data)
 {
+	_cleanup_(trail_deinit) struct trail trail = { 0 };
 	struct kernel_task who;
 	struct kernel_mount mount;
 	struct tree tree;
 	uint64_t at;
-	bool seen;
 	int r;
 
 	r = kernel_task_read(kernel, task, &who);
@@ -164,13 +253,17 @@ int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root
 	if (r < 0)
 		return r;
 	tree = tree_init(kernel, at);
-	for (r = 1; r > 0; r = next_mount(&tree, &at, seen)) {
-		seen = at == tree.top || !is_on_root_of(&tree, at, tree.top, root_dentry);
-		r = seen ? describe(&tree, at, root_dentry, &mount) : 0;
-		if (r > 0)
+	tree.n_left += KERNEL_MAX_MOUNT_NAMES;
+	do {
+		bool seen;
+
+		r = is_in_sight(&tree, at, root_dentry) ? describe(&tree, &trail, at, &mount) : 0;
+		seen = r > 0;
+		if (seen)
 			r = visit(&mount, data);
 		if (r)
 			return r;
-	}
+		r = next_mount(&tree, &at, seen);
+	} while (r > 0);
 	return r;
 }

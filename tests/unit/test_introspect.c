@@ -1031,11 +1031,71 @@ static void test_mounts_out_of_sight(void **state)
 	assert_mounts(g.runc, g.merged, INNER_MOUNTS);
 }
 
+struct extremes {
+	char longest[1024], last[1024];
+};
+
+static int note_path(const struct kernel_mount *mount, void *data)
+{
+	struct extremes *extremes = data;
+
+	if (strlen(mount->path) > strlen(extremes->longest))
+		strcpy(extremes->longest, mount->path);
+	strcpy(extremes->last, mount->path);
+	return 0;
+}
+
+/* Mounts in mounts: the path goes through all of them, and back up for what comes after. */
+static void test_mounts_nested(void **state)
+{
+	struct extremes extremes = { "", "" };
+	ptr at = g.upper, root = g.merged;
+	char path[1024] = "";
+
+	(void)state;
+	for (unsigned int i = 0; i < 400; i++) {
+		ptr point = make_dentry(make_dentry(root, "a"), "b");
+
+		root = make_dentry(0, "/");
+		at = make_mount(at, point, root, g.sb_proc);
+		if (i % 2)
+			at = make_mount(at, root, root, g.sb_proc); /* bound over itself */
+		if (i < 255) /* the others are too deep */
+			strcat(path, "/a/b");
+	}
+	make_mount(g.upper, make_dentry(g.merged, "after"), g.d_proc_root, g.sb_proc);
+	assert_int_equal(kernel_mounts_each(kernel, g.runc, g.merged, note_path, &extremes), 0);
+	assert_string_equal(extremes.longest, path);
+	assert_string_equal(extremes.last, "/after");
+}
+
 static int count_mount(const struct kernel_mount *mount, void *data)
 {
 	(void)mount;
 	++*(unsigned int *)data;
 	return 0;
+}
+
+/* Names cost time; there are only so many. */
+static void test_mounts_limit(void **state)
+{
+	const unsigned int depth = 400;
+	ptr deep = g.merged;
+	unsigned int n = 0, most = KERNEL_MAX_MOUNT_NAMES / depth;
+
+	(void)state;
+	for (unsigned int i = 1; i < depth; i++)
+		deep = make_dentry(deep, "a");
+	for (unsigned int i = 0; i < most; i++)
+		make_mount(g.upper, make_dentry(deep, "m"), g.d_proc_root, g.sb_proc);
+	assert_int_equal(kernel_mounts_each(kernel, g.runc, g.merged, count_mount, &n), 0);
+	assert_int_equal(n, most + 4);
+	/* what is not needed for the mounts is there for the names */
+	for (unsigned int i = 0; i < 3 * KERNEL_MAX_MOUNTS / depth; i++)
+		make_mount(g.upper, make_dentry(deep, "m"), g.d_proc_root, g.sb_proc);
+	n = 0;
+	assert_int_equal(kernel_mounts_each(kernel, g.runc, g.merged, count_mount, &n), -ELOOP);
+	assert_true(n > most && n < most + 3 * KERNEL_MAX_MOUNTS / depth);
 }
 
 /* As umount_tree() leaves it. */
@@ -1070,7 +1130,7 @@ static void test_mounts_hostile(void **state)
 		  -ELOOP },
 		{ MEMBER(mount, g.proc_sys, mnt_parent), g.proc_sys, -EFAULT },
 		{ MEMBER(mount, g.proc, mnt_child.next), UNMAPPED, -EFAULT },
-		{ MEMBER(mount, g.proc, mnt_parent), UNMAPPED, -EFAULT },
+		{ MEMBER(mount, g.proc, mnt_parent), UNMAPPED, -ELOOP },
 		{ MEMBER(mount, g.proc, mnt_mounts.next), 0, -EFAULT },
 		{ MEMBER(mnt_ns, g.inner.mnt_ns, root), UNMAPPED, -EFAULT },
 	};
@@ -1149,6 +1209,8 @@ int main(void)
 		TEST(test_mounts_few),
 		TEST(test_mounts_bound_inside),
 		TEST(test_mounts_changed),
+		TEST(test_mounts_nested),
+		TEST(test_mounts_limit),
 		TEST(test_mounts_out_of_sight),
 		TEST(test_mounts_hostile),
 		TEST(test_shaken),
