@@ -118,17 +118,19 @@ bool container_json_docker(struct container_words *words, const char *id, const 
 	return true;
 }
 
-/* "/var/lib/docker/containers/ID/hostname" is in the engine's folder of the container ID. */
-static bool is_in_folder(const char *path, const char *id, size_t *ret_length)
+/*
+ * "/var/lib/docker/containers/ID/hostname": returns the length up to the slash before the ID, which
+ * need not be this container's, if it shares the network with another; 0 if it does not look so.
+ */
+static size_t parent_of_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	size_t n = slash ? (size_t)(slash - path) : 0, n_id = strlen(id);
+	size_t n = slash ? (size_t)(slash - path) : 0, n_id = 64;
 
 	if (path[0] != '/' || n <= n_id || path[n - n_id - 1] != '/' ||
-	    strncmp(path + n - n_id, id, n_id) != 0)
-		return false;
-	*ret_length = n;
-	return true;
+	    strspn(path + n - n_id, "0123456789abcdef") != n_id)
+		return 0;
+	return n - n_id - 1;
 }
 
 static void find_folder(struct json_object *json, const char *id, char *folder, size_t size)
@@ -145,9 +147,10 @@ static void find_folder(struct json_object *json, const char *id, char *folder, 
 
 		for (size_t j = 0; j < ARRAY_SIZE(targets); j++)
 			is_ours |= strcmp(target, targets[j]) == 0;
-		if (is_ours && is_in_folder(source, id, &length) && length < size) {
-			memcpy(folder, source, length);
-			folder[length] = '\0';
+		length = is_ours ? parent_of_folder(source) : 0;
+		if (length) {
+			if (snprintf(folder, size, "%.*s/%s", (int)length, source, id) >= (int)size)
+				folder[0] = '\0';
 			return;
 		}
 	}

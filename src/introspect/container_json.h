@@ -28,8 +28,8 @@ bool container_json_docker(struct container_words *words, const char *id, const 
 
 /*
  * An OCI bundle's config.json: the annotations of containerd's CRI, CRI-O, podman, nerdctl.
- * @ret_folder, if asked for, is the directory with the engine's own files of this container, known
- * from what it mounts on /etc/hostname and the like; "" if there is none.
+ * @ret_folder, if asked for, is where the engine keeps its own files of this container, to judge by
+ * what it mounts on /etc/hostname and the like; "" if that says nothing.
  */
 bool container_json_bundle(struct container_words *words, const char *id, const char *text,
 			   size_t n, char *ret_folder, size_t size);
