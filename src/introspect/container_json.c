@@ -10,6 +10,7 @@
 
 #define MAX_DEPTH 32
 #define MAX_MOUNTS 4096
+#define MAX_ENTRY 65536 /* of containers.json */
 
 static struct json_object *json_free(struct json_object *json)
 {
@@ -184,7 +185,10 @@ static struct json_object *parse_entry(const char *id, const char *text, size_t 
 	if (length < 0 || length >= (int)sizeof(start))
 		return NULL;
 	at = memmem(text, n, start, length);
-	return at ? parse(at, n - (at - text)) : NULL;
+	if (!at)
+		return NULL;
+	n -= at - text;
+	return parse(at, n < MAX_ENTRY ? n : MAX_ENTRY);
 }
 
 bool container_json_storage(struct container_words *words, const char *id, const char *text,

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_CHILDREN 65536
+#define MAX_CHILDREN 32768 /* looked at in one walk */
 #define MAX_MOUNTS 100000 /* the kernel's own default, /proc/sys/fs/mount-max */
 #define MAX_STACKED 64 /* mounts on the same directory */
 #define MAX_LINKS 8
@@ -48,14 +48,15 @@ static bool exists(const struct caches *caches, struct reader *reader, uint64_t 
 	       reader_get(reader, dentry, FIELD_DENTRY_INODE);
 }
 
-int dcache_children_each(const struct caches *caches, uint64_t dentry,
+/* @n_left: how many children may still be looked at. */
+static int children_each(const struct caches *caches, uint64_t dentry, unsigned int *n_left,
 			 int (*visit)(uint64_t child, void *data), void *data)
 {
 	struct reader reader = { .kernel = caches->kernel };
 	uint64_t end = caches->hlist ? 0 : caches_place(caches, dentry, CACHES_DENTRY_CHILDREN);
 	uint64_t next = caches_get(caches, &reader, dentry, CACHES_DENTRY_CHILDREN);
 
-	for (unsigned int n = 0; !reader.error && next != end; n++) {
+	while (!reader.error && next != end) {
 		uint64_t child = next - caches->fields[CACHES_DENTRY_SIBLING].offset;
 		uint64_t parent = reader_get(&reader, child, FIELD_DENTRY_PARENT);
 		bool is_there = exists(caches, &reader, child);
@@ -66,13 +67,22 @@ int dcache_children_each(const struct caches *caches, uint64_t dentry,
 			break;
 		if (parent != dentry)
 			return -EAGAIN;
-		if (n == MAX_CHILDREN)
+		if (!*n_left)
 			return -ELOOP;
+		--*n_left;
 		r = is_there ? visit(child, data) : 0;
 		if (r)
 			return r;
 	}
 	return reader.error;
+}
+
+int dcache_children_each(const struct caches *caches, uint64_t dentry,
+			 int (*visit)(uint64_t child, void *data), void *data)
+{
+	unsigned int n_left = MAX_CHILDREN;
+
+	return children_each(caches, dentry, &n_left, visit, data);
 }
 
 struct wanted {
@@ -91,10 +101,11 @@ static int is_wanted(uint64_t child, void *data)
 	return 1;
 }
 
-int dcache_child(const struct caches *caches, uint64_t dentry, const char *name, uint64_t *ret)
+static int find_child(const struct caches *caches, uint64_t dentry, const char *name,
+		      unsigned int *n_left, uint64_t *ret)
 {
 	struct wanted wanted = { .caches = caches, .name = name };
-	int r = dcache_children_each(caches, dentry, is_wanted, &wanted);
+	int r = children_each(caches, dentry, n_left, is_wanted, &wanted);
 
 	if (r < 0)
 		return r;
@@ -104,13 +115,20 @@ int dcache_child(const struct caches *caches, uint64_t dentry, const char *name,
 	return 0;
 }
 
+int dcache_child(const struct caches *caches, uint64_t dentry, const char *name, uint64_t *ret)
+{
+	unsigned int n_left = MAX_CHILDREN;
+
+	return find_child(caches, dentry, name, &n_left, ret);
+}
+
 /* A walk. Mounts are struct mount here, not vfsmount. */
 struct walk {
 	const struct caches *caches;
 	struct reader reader;
 	uint64_t dentry, mount;
 	uint64_t root_dentry, root_mount;
-	unsigned int n_mounts_left, n_links;
+	unsigned int n_mounts_left, n_children_left, n_links;
 	char left[PATH_MAX]; /* of the path */
 };
 
@@ -200,7 +218,7 @@ static int follow_link(struct walk *walk, uint64_t inode)
 static int step_down(struct walk *walk, const char *name)
 {
 	uint64_t child, inode, mode;
-	int r = dcache_child(walk->caches, walk->dentry, name, &child);
+	int r = find_child(walk->caches, walk->dentry, name, &walk->n_children_left, &child);
 
 	if (r < 0)
 		return r;
@@ -249,7 +267,8 @@ int dcache_walk(const struct caches *caches, const struct place *root, const cha
 {
 	struct walk walk = { .caches = caches,
 			     .reader.kernel = caches->kernel,
-			     .n_mounts_left = MAX_MOUNTS };
+			     .n_mounts_left = MAX_MOUNTS,
+			     .n_children_left = MAX_CHILDREN };
 	int r;
 
 	walk.dentry = walk.root_dentry = root->dentry;

@@ -23,7 +23,6 @@
 #define GUEST_PAGE 4096U
 #define SLOT_BITS 6
 #define N_SLOTS (1U << SLOT_BITS)
-#define MAX_FOLIO_PAGES (1U << 18) /* 1 GiB */
 
 static bool is_node(uint64_t entry)
 {
@@ -82,7 +81,7 @@ static int locate(const struct caches *caches, struct reader *reader, uint64_t m
 
 	if (reader->error)
 		return reader->error;
-	if (owner != mapping || first > index || index - first >= MAX_FOLIO_PAGES)
+	if (owner != mapping || first > index)
 		return -EAGAIN; /* it is another file's by now */
 	if (folio < caches->pages || (folio - caches->pages) % caches->page_size)
 		return -EFAULT;
