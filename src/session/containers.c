@@ -11,18 +11,44 @@ struct container *container_ref(struct container *container)
 
 struct container *container_unref(struct container *container)
 {
-	if (container && --container->n_refs == 0)
-		free(container);
+	if (!container || --container->n_refs)
+		return NULL;
+	while (container->layers) {
+		struct layer_use *use = container->layers;
+
+		container->layers = use->next;
+		free(use);
+	}
+	free(container);
 	return NULL;
+}
+
+/* Sequence numbers come one after the other: they need no mixing. */
+static struct container **bucket(const struct containers *containers, uint64_t mnt_ns)
+{
+	return (struct container **)&containers->buckets[mnt_ns % CONTAINERS_BUCKETS];
 }
 
 struct container *containers_find(const struct containers *containers, uint64_t mnt_ns)
 {
-	for (struct container *c = containers->first; c; c = c->next) {
-		if (c->mnt_ns == mnt_ns)
-			return c;
-	}
-	return NULL;
+	struct container *c = *bucket(containers, mnt_ns);
+
+	while (c && c->mnt_ns != mnt_ns)
+		c = c->next_hashed;
+	return c;
+}
+
+static void link_in(struct containers *containers, struct container *container)
+{
+	struct container **head = bucket(containers, container->mnt_ns);
+
+	container->next_hashed = *head;
+	*head = container;
+	container->at = &containers->first;
+	container->next = containers->first;
+	if (container->next)
+		container->next->at = &container->next;
+	containers->first = container;
 }
 
 struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
@@ -33,22 +59,32 @@ struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
 		return NULL;
 	container->mnt_ns = mnt_ns;
 	container->n_refs = 1;
-	container->next = containers->first;
-	containers->first = container;
+	link_in(containers, container);
 	containers->n++;
+	containers->unnamed = true;
 	return container;
+}
+
+static void link_out(struct containers *containers, struct container *container)
+{
+	struct container **at = bucket(containers, container->mnt_ns);
+
+	while (*at != container)
+		at = &(*at)->next_hashed;
+	*at = container->next_hashed;
+	*container->at = container->next;
+	if (container->next)
+		container->next->at = container->at;
+	container->at = NULL;
 }
 
 void containers_remove(struct containers *containers, struct container *container)
 {
-	for (struct container **at = &containers->first; *at; at = &(*at)->next) {
-		if (*at != container)
-			continue;
-		*at = container->next;
-		containers->n--;
-		container_unref(container);
+	if (!container->at)
 		return;
-	}
+	link_out(containers, container);
+	containers->n--;
+	container_unref(container);
 }
 
 void containers_clear(struct containers *containers)

@@ -14,11 +14,13 @@
  * another, so that an event that comes late can still say whose file it was.
  */
 struct container {
-	struct container *next;
+	struct container *next, **at; /* on the list; at: what points to it, NULL: it is off */
+	struct container *next_hashed;
 	unsigned int n_refs;
 	struct container_name name;
 	char cgroup_path[512];
 	char hostname[72]; /* "" until it is decided */
+	uint64_t hostname_next_ns; /* until then: when to look for it again */
 	uint64_t mnt_ns; /* sequence number: never given again */
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
@@ -30,8 +32,10 @@ struct container {
 	bool wanted; /* its view has to be asked for, by that process */
 	unsigned int n_failed; /* times in a row that did not work */
 	bool lost; /* its view could not be resolved; `outguard status` says so */
-	unsigned int n_entries, n_before, n_lazy; /* watches; of these, made before its start, and at the first use */
-	unsigned int n_layer_entries, n_followed; /* more of them: in its layers; names of files that have gone */
+	unsigned int n_entries, n_before,
+		n_lazy; /* watches; of these, made before its start, and at the first use */
+	unsigned int n_layer_entries,
+		n_followed; /* more of them: in its layers; names of files that have gone */
 	unsigned int n_trips_before, n_trips_after; /* times its processes waited for the host */
 	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
 	unsigned int missed_sweeps;
@@ -50,9 +54,14 @@ struct layer_use {
 	unsigned char items[]; /* not 0: counted */
 };
 
+#define CONTAINERS_BUCKETS 1024
+
 struct containers {
 	struct container *first;
 	size_t n;
+	struct container *buckets[CONTAINERS_BUCKETS]; /* by mount name space */
+	bool unnamed; /* there may be some whose host name is not decided */
+	size_t freed; /* entries that those which went have left */
 };
 
 /* The container with this mount name space, or NULL. Borrowed. */

@@ -47,8 +47,8 @@ void errands_send(struct errands *errands, struct guard_vault *vault, uint64_t n
 
 static struct errand *find_sent(const struct errands *errands, uint64_t id)
 {
-	for (size_t i = 0; i < errands->n; i++) {
-		if (errands->list[i].id == id && errands->list[i].sent)
+	for (size_t i = 0; i < errands->n_sent; i++) { /* they stand first */
+		if (errands->list[i].id == id)
 			return &errands->list[i];
 	}
 	return NULL;

@@ -11,6 +11,7 @@
 #define SWEEP_AGAIN_NS 20000000ULL
 #define HOSTNAME_NS \
 	30000000000ULL /* a container that has kept the guest's name so long may keep it */
+#define HOSTNAME_SHARE 16 /* ... and is looked at again when its age has grown by this part */
 #define MISSED_SWEEPS 2 /* a runtime may be between two processes */
 
 static int find_first(const struct kernel_task *task, void *data)
@@ -80,6 +81,7 @@ static int look_at(const struct kernel_task *task, void *data)
 void sweep_remove(struct session *session, struct container *container)
 {
 	log_debug("%s: container %s is gone", session->name, container->name.id);
+	session->containers.freed += container->n_entries;
 	watches_remove_container(session->watches, container);
 	containers_remove(&session->containers, container);
 }
@@ -104,11 +106,32 @@ void sweep_super(struct session *session, uint64_t super)
 
 void sweep_hostnames(struct session *session, uint64_t now)
 {
+	if (!session->containers.unnamed)
+		return;
+	session->containers.unnamed = false;
 	for (struct container *c = session->containers.first; c; c = c->next) {
 		if (c->hostname[0] || now - c->found_ns > HOSTNAME_NS)
 			continue;
+		session->containers.unnamed = true;
+		if (now < c->hostname_next_ns)
+			continue;
+		c->hostname_next_ns = now + (now - c->found_ns) / HOSTNAME_SHARE;
 		if (enter_hostname_known(session, c))
 			watches_settle(session->watches, c, c->hostname, true);
+	}
+}
+
+/* Those that were not entered in full are asked for again when others have gone: as many as may fit in their place. */
+static void ask_lost(struct session *session)
+{
+	size_t freed = session->containers.freed;
+
+	session->containers.freed = 0;
+	for (struct container *c = session->containers.first; c && freed; c = c->next) {
+		if (!c->lost || !c->root_dentry)
+			continue;
+		c->wanted = true;
+		freed -= freed < c->n_entries ? freed : c->n_entries;
 	}
 }
 
@@ -126,6 +149,7 @@ void sweep_containers(struct session *session, uint64_t now)
 	session->next_sweep_ns = now + (session->swept ? SWEEP_NS : SWEEP_AGAIN_NS);
 	if (!session->swept)
 		return;
+	ask_lost(session);
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
 		if (c->wanted && c->oldest_ns != UINT64_MAX &&
