@@ -2,7 +2,8 @@
 /*
  * Each name on the path is held against a table of the forms that engines give to a container's own
  * cgroup, the most particular first; the last name that fits is the innermost container. A form
- * with a parent is for names that say nothing by themselves.
+ * with a parent is for names that say nothing by themselves. A pod's cgroup is above those of its
+ * containers.
  */
 #include "introspect/container.h"
 
@@ -15,7 +16,8 @@ enum id {
 };
 
 static const struct form {
-	const char *parent; /* the name before; NULL for any, a '*' at its end for a prefix */
+	/* the name before; NULL for any, a '*' at its end for a prefix, a '/' before it for the first */
+	const char *parent;
 	const char *prefix; /* what stands before the id */
 	const char *suffix;
 	enum id id;
@@ -30,6 +32,9 @@ static const struct form {
 	{ NULL, "libpod-", ".scope", ID_HEX, "podman" },
 	{ NULL, "libpod-", "", ID_HEX, "podman" },
 	{ NULL, "libpod-payload-", "", ID_HEX, "podman" }, /* --cgroups=split */
+	/* the runtimes by themselves, told to use systemd */
+	{ NULL, "runc-", ".scope", ID_NAME, "runc" },
+	{ NULL, "crun-", ".scope", ID_NAME, "crun" },
 	{ NULL, "lxc.payload.", "", ID_NAME, "lxc" },
 	{ "lxc.payload", "", "", ID_NAME, "lxc" },
 	{ "lxc", "", "", ID_NAME, "lxc" },
@@ -41,14 +46,16 @@ static const struct form {
 	{ "pod*", "", "", ID_HEX, "containerd" }, /* Kubernetes */
 	{ "kubepods*", "", "", ID_HEX, "containerd" },
 	{ "default", "", "", ID_HEX, "containerd" }, /* name spaces of containerd */
+	{ "/default", "", "", ID_NAME, "containerd" }, /* ctr: any name */
 	{ "k8s.io", "", "", ID_HEX, "containerd" },
 	{ NULL, "", "", ID_HEX, "docker" }, /* "/docker/ID", or any --cgroup-parent */
 };
 
-/* A stretch of the path. */
+/* A stretch of the path, behind so many names. */
 struct name {
 	const char *at;
 	size_t n;
+	unsigned int depth;
 };
 
 static bool is_parent(const char *pattern, struct name name)
@@ -57,6 +64,9 @@ static bool is_parent(const char *pattern, struct name name)
 
 	if (!pattern)
 		return true;
+	if (*pattern == '/' && name.depth)
+		return false;
+	pattern += *pattern == '/';
 	n = strlen(pattern);
 	if (pattern[n - 1] == '*')
 		return name.n >= n - 1 && strncmp(name.at, pattern, n - 1) == 0;
@@ -119,6 +129,46 @@ static bool match(struct container_name *ret, const struct form *form, struct na
 	return true;
 }
 
+/* systemd's names have '_' for the '-' of a uid: there '-' stands for a slice in a slice. */
+static void copy_pod_uid(char to[CONTAINER_POD_UID], struct name uid)
+{
+	char copy[CONTAINER_POD_UID];
+
+	if (!uid.n || uid.n >= sizeof(copy))
+		return;
+	for (size_t i = 0; i < uid.n; i++) {
+		copy[i] = uid.at[i] == '_' ? '-' : uid.at[i];
+		if (!is_name_char(copy[i]) || copy[i] == '.')
+			return;
+	}
+	copy[uid.n] = '\0';
+	strcpy(to, copy);
+}
+
+/*
+ * The kubelet's cgroups of pods: "kubepods/burstable/podUID" by cgroupfs, "kubepods-burstable-podUID.slice" by systemd, both
+ * without the middle part for guaranteed pods, and both below, or with, another name if the kubelet was told so.
+ */
+static void read_pod(char uid[CONTAINER_POD_UID], struct name parent, struct name name)
+{
+	static const char *const parents[] = { "kubepods", "burstable", "besteffort" };
+	const char *at, *end = name.at + name.n, *slice;
+
+	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+		struct name rest = name;
+
+		if (is_parent(parents[i], parent) && take_affixes(&rest, "pod", "")) {
+			copy_pod_uid(uid, rest);
+			return;
+		}
+	}
+	at = memmem(name.at, name.n, "kubepods-", 9);
+	at = at ? memmem(at + 8, (size_t)(end - at - 8), "-pod", 4) : NULL;
+	slice = at ? memmem(at, (size_t)(end - at), ".slice", 6) : NULL;
+	if (slice)
+		copy_pod_uid(uid, (struct name){ at + 4, (size_t)(slice - at - 4), 0 });
+}
+
 /*
  * "kubepods-burstable-podUID.slice:cri-containerd:ID" is systemd's notation, taken literally by
  * cgroupfs.
@@ -127,7 +177,7 @@ static struct name after_colon(struct name name)
 {
 	for (size_t i = name.n; i > 0; i--)
 		if (name.at[i - 1] == ':')
-			return (struct name){ name.at + i, name.n - i };
+			return (struct name){ name.at + i, name.n - i, name.depth };
 	return name;
 }
 
@@ -154,18 +204,24 @@ static bool read_name(struct container_name *ret, struct name parent, struct nam
 bool container_from_cgroup(struct container_name *ret, const char *path)
 {
 	struct container_name found;
-	struct name parent = { path, 0 };
+	char pod_uid[CONTAINER_POD_UID] = "";
+	struct name parent = { path, 0, 0 };
 	bool is_container = false;
 
-	while (*path) {
-		struct name name = { path, strcspn(path, "/") };
+	for (unsigned int depth = 0; *path; path += *path == '/') {
+		struct name name = { path, strcspn(path, "/"), depth };
 
-		if (name.n && read_name(&found, parent, name)) {
+		path += name.n;
+		if (!name.n)
+			continue;
+		depth++;
+		read_pod(pod_uid, parent, name);
+		if (read_name(&found, parent, name)) {
 			*ret = found;
+			snprintf(ret->pod_uid, sizeof(ret->pod_uid), "%s", pod_uid);
 			is_container = true;
 		}
 		parent = name;
-		path += name.n + (path[name.n] == '/');
 	}
 	return is_container;
 }

@@ -27,6 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(strspn(name.id, allowed) == n);
 		assert(strnlen(name.engine, sizeof(name.engine)) < sizeof(name.engine));
 		assert(*name.engine);
+		n = strnlen(name.pod_uid, sizeof(name.pod_uid));
+		assert(n < sizeof(name.pod_uid));
+		assert(strspn(name.pod_uid, allowed) == n);
 	}
 	free(path);
 	return 0;

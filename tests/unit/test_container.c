@@ -15,6 +15,8 @@
 #define B "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 #define USER "/user.slice/user-1000.slice/user@1000.service"
 #define POD "pod9b1f0a3c_5a4e_4a0e_8f59_0f6a1f0a3c5a"
+#define POD_UID "9b1f0a3c-5a4e-4a0e-8f59-0f6a1f0a3c5a"
+#define STATIC_POD "6f1d2c3b4a5968778695a4b3c2d1e0f1" /* the sum of a static pod's manifest */
 #define LONG71 "a2345678901234567890123456789012345678901234567890123456789012345678901"
 
 static const struct {
@@ -36,13 +38,22 @@ static const struct {
 	{ "/kubepods.slice/kubepods-" POD ".slice/docker-" A ".scope", "docker", A },
 	{ "/system.slice/containerd.service/kubepods-besteffort-" POD ".slice:cri-containerd:" A,
 	  "containerd", A },
+	{ "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+	  "kubelet-kubepods-besteffort-pod" STATIC_POD ".slice/cri-containerd-" A ".scope",
+	  "containerd", A },
+	{ "/system.slice/runc-web_1.scope", "runc", "web_1" },
+	{ "/system.slice/crun-" A ".scope/container", "crun", A },
 	/* cgroupfs */
 	{ "/docker/" A, "docker", A },
 	{ "/actions_job/" A, "docker", A },
 	{ "/default/" A, "containerd", A },
+	{ "/default/web.1", "containerd", "web.1" },
+	{ "/default/web.1/init.scope", "containerd", "web.1" },
 	{ "/k8s.io/" A, "containerd", A },
 	{ "/libpod_parent/libpod-" A, "podman", A },
 	{ "/kubepods/burstable/" POD "/" A, "containerd", A },
+	{ "/kubepods/pod" STATIC_POD "/" A, "containerd", A },
+	{ "/kubelet/kubepods/burstable/" POD "/" A "/deeper/still", "containerd", A },
 	{ "/kubepods/besteffort/" POD "/crio-" A, "cri-o", A },
 	/* systems in containers */
 	{ "/lxc.payload.web/system.slice/ssh.service", "lxc", "web" },
@@ -58,6 +69,9 @@ static const struct {
 	{ "/lxc.payload.web/system.slice/docker-" B ".scope", "docker", B },
 	{ "/system.slice/docker-" A ".scope/init/deeper", "docker", A },
 	{ "//docker//" A "/", "docker", A },
+	{ "//default//web//", "containerd", "web" },
+	{ "/kubepods/" POD "/" A "/docker/" B, "docker", B },
+	{ "/kubepods/" POD "/" A "/kubepods/pod" STATIC_POD "/" B, "containerd", B },
 	/* what only looks like one */
 	{ "", NULL, NULL },
 	{ "/", NULL, NULL },
@@ -71,6 +85,10 @@ static const struct {
 	{ "/machine.slice/libpod-conmon-" A ".scope", NULL, NULL },
 	{ "/kubepods.slice/crio-conmon-" A ".scope", NULL, NULL },
 	{ "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt", NULL, NULL },
+	{ "/system.slice/runc-.scope", NULL, NULL },
+	{ "/system.slice/default/web", NULL, NULL },
+	{ "/default", NULL, NULL },
+	{ "/default/we b", NULL, NULL },
 	{ "/lxc.monitor.web", NULL, NULL },
 	{ "/lxc.payload." LONG71 "x", NULL, NULL },
 	{ "/lxc.payload.we\nb", NULL, NULL },
@@ -79,17 +97,68 @@ static const struct {
 	{ "/a:cri-containerd:", NULL, NULL },
 };
 
+/* Of containers of all kinds: the pod that they are in, "" for none. */
+static const struct {
+	const char *path, *pod_uid;
+} pods[] = {
+	{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-" POD
+	  ".slice/cri-containerd-" A ".scope",
+	  POD_UID },
+	{ "/kubepods.slice/kubepods-" POD ".slice/crio-" A ".scope/container", POD_UID },
+	{ "/system.slice/containerd.service/kubepods-besteffort-" POD ".slice:cri-containerd:" A,
+	  POD_UID },
+	{ "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+	  "kubelet-kubepods-besteffort-pod" STATIC_POD ".slice/cri-containerd-" A ".scope",
+	  STATIC_POD },
+	{ "/kubepods/pod" STATIC_POD "/" A, STATIC_POD },
+	{ "/kubepods/pod" POD_UID "/" A, POD_UID },
+	{ "/kubepods/besteffort/pod" POD_UID "/crio-" A, POD_UID },
+	{ "/kubelet/kubepods/burstable/pod" POD_UID "/" A "/deeper/still", POD_UID },
+	/* the innermost, also around a container in a container */
+	{ "/kubepods/pod" POD_UID "/" A "/docker/" B, POD_UID },
+	{ "/kubepods/pod" POD_UID "/" A "/kubepods/pod" STATIC_POD "/" B, STATIC_POD },
+	/* what is below the container's own cgroup is the container's to name */
+	{ "/docker/" A "/kubepods/pod" POD_UID "/x", "" },
+	{ "/kubepods/pod" POD_UID "/" A "/kubepods/pod" STATIC_POD "/x", POD_UID },
+	/* what only looks like one */
+	{ "/docker/" A, "" },
+	{ "/libpod_parent/pod" POD_UID "/libpod-" A, "" },
+	{ "/kubepods/pod/" A, "" },
+	{ "/kubepods/pod\xff/" A, "" },
+	{ "/kubepods/pod../" A, "" },
+	{ "/kubepods/pod" A "/" B, "" },
+	{ "/kubepods-pod.slice/docker-" A ".scope", "" },
+	{ "/kubepods-" POD ".scope/docker-" A ".scope", "" },
+	{ "/kubepods-burstable.slice/docker-" A ".scope", "" },
+	{ "/-" POD "kubepods-.slice/docker-" A ".scope", "" },
+	{ "/kubepods-burstable-" POD "/docker-" A ".scope", "" },
+};
+
+static void test_pods(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pods); i++) {
+		struct container_name name = { .pod_uid = "untouched" };
+
+		if (!container_from_cgroup(&name, pods[i].path) ||
+		    strcmp(name.pod_uid, pods[i].pod_uid) != 0)
+			fail_msg("%s: '%s'", pods[i].path, name.pod_uid);
+	}
+}
+
 static void test_forms(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct container_name name = { "untouched", "untouched" };
+		struct container_name name = { "untouched", "untouched", "untouched" };
 		bool found = container_from_cgroup(&name, cases[i].path);
 
 		if (found != !!cases[i].engine)
 			fail_msg("%s: %s", cases[i].path, found ? name.engine : "not found");
 		assert_string_equal(name.engine, found ? cases[i].engine : "untouched");
 		assert_string_equal(name.id, found ? cases[i].id : "untouched");
+		if (!found)
+			assert_string_equal(name.pod_uid, "untouched");
 	}
 }
 
@@ -97,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_pods),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
