@@ -90,7 +90,7 @@ const struct command cmd_qemu_args = {
 		"  --dir DIR        absolute; for the vault file and the QMP socket "
 		"(DIR/qmp.sock)\n"
 		"  --memory MIB     guest RAM (1024)\n"
-		"  --vault MIB      a power of two (32: some 200,000 cache entries)\n"
+		"  --vault MIB      a power of two (64: some 260,000 cache entries)\n"
 		"  --mailbox MIB    a power of two (4)\n"
 		"  --libvirt        as a libvirt domain fragment instead\n"
 		"  --json           as a JSON object instead\n"

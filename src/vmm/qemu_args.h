@@ -7,7 +7,7 @@
 
 #include "util/error.h"
 
-#define QEMU_ARGS_VAULT_MIB 32
+#define QEMU_ARGS_VAULT_MIB 64
 #define QEMU_ARGS_MAILBOX_MIB 4
 
 /* What a VM needs, to be guarded. */

@@ -47,7 +47,7 @@ static void test_line(void **state)
 				  "-object "
 				  "memory-backend-memfd,id=outguard-ram,size=2048M,share=on "
 				  "-object "
-				  "memory-backend-file,id=outguard-vault,size=32M,mem-path=/run/og/"
+				  "memory-backend-file,id=outguard-vault,size=64M,mem-path=/run/og/"
 				  "vault,"
 				  "share=on,readonly=on "
 				  "-device ivshmem-plain,memdev=outguard-vault,master=on "
