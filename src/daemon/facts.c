@@ -91,6 +91,7 @@ static struct json_object *container_facts(const struct container *container)
 	put_number(to, "round_trips_after_start", container->n_trips_after);
 	put_bool(to, "resolved", container->resolved);
 	put_bool(to, "before_start", container->before_start);
+	put_bool(to, "ran_unguarded", container->ran_unguarded);
 	put_number(to, "took_us", container->took_us);
 	put_bool(to, "lost", container->lost);
 	return to;

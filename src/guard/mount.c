@@ -3,7 +3,10 @@
 #include "guard/judge.h"
 #include "guard/view.h"
 
-/* The name space of a mount, if it is that of a container the host knows; else 0. */
+/*
+ * The name space of a mount, if it is that of a container the host knows; else 0. It may be taken down at this moment: then
+ * what is read here is a number that is no container's, from memory that is mapped all the same.
+ */
 static uint64_t known_space(const void *vfsmount)
 {
 	const void *mount = (const char *)vfsmount - (unsigned long)field_mount_mnt;

@@ -27,6 +27,7 @@ struct container {
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
 	uint64_t starting; /* the task that is about to enter its root, while its view comes in */
 	bool before_start; /* its files were entered before its first process ran */
+	bool ran_unguarded; /* it started without us */
 	bool resolved; /* its view has been entered for the policy in force */
 	uint64_t oldest_ns; /* in a sweep: start of the oldest process seen that has its root */
 	bool wanted; /* its view has to be asked for, by that process */

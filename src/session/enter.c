@@ -299,19 +299,35 @@ static void enter_root(struct entering *entering)
 {
 	struct container *container = entering->container;
 
-	if (container->root_super)
+	entering->first = !container->root_super;
+	if (!entering->first)
 		return;
 	/* Once: a container that pivots away from its root cannot make us forget it. */
 	container->root_super = entering->record->root_super;
 	container->root_dentry = entering->record->root_dentry;
 }
 
-/* Not one that ran when we came: one that started without us. */
-static void tell_ran_unguarded(struct session *session, struct container *container)
+/* Another mount name space in a container that is guarded already: made by a process in it. */
+static bool has_guarded_root(const struct session *session, const struct container *container)
 {
-	if (container->before_start || container->resolved || !container->root_dentry ||
-	    container->found_ns < session->attached_ns + ATTACH_NS)
+	for (const struct container *c = session->containers.first; c; c = c->next) {
+		if (c != container && c->resolved && c->root_super == container->root_super)
+			return true;
+	}
+	return false;
+}
+
+/* Not one that ran when we came: one that started without us. */
+static void tell_ran_unguarded(const struct entering *entering)
+{
+	struct session *session = entering->session;
+	struct container *container = entering->container;
+
+	if (!entering->first || container->before_start ||
+	    container->found_ns < session->attached_ns + ATTACH_NS ||
+	    has_guarded_root(session, container))
 		return;
+	container->ran_unguarded = true;
 	tell_notice(session, "container-unguarded", POLICY_SEVERITY_HIGH, container,
 		    "container %s ran unguarded from its start until now: the guard did not see "
 		    "it enter its root, or the host was away",
@@ -327,7 +343,7 @@ static void finish(struct entering *entering, uint64_t start)
 		tell_gap(entering);
 	enter_space(entering);
 	watches_align(session->watches, NULL);
-	tell_ran_unguarded(session, container);
+	tell_ran_unguarded(entering);
 	container->resolved = true;
 	container->starting = 0;
 	container->n_failed = 0;

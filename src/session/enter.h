@@ -11,6 +11,7 @@ struct entering {
 	const struct guard_view_record *record;
 	const struct view *view;
 	unsigned int where;
+	bool first; /* the container's first */
 	struct exceptions **exceptions; /* by rule */
 	const struct watch *base; /* the pattern that is looked at for what is mounted below its base */
 };
