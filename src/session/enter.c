@@ -132,10 +132,9 @@ void enter_place_watch(struct entering *entering, struct watch *watch,
 }
 
 /* Below a base something is mounted: what is left of the pattern hangs from there. */
-static int place_on_mount(const struct kernel_mount *mount, void *data)
+static void place_on_mount(struct entering *entering, const struct watch *base,
+			   const struct mounted *mount)
 {
-	struct entering *entering = data;
-	const struct watch *base = entering->base;
 	const struct kernel *kernel = entering->session->kernel;
 	const char *left[PLAN_MAX_LEFT], *below;
 	size_t n = strlen(base->base_path), n_left;
@@ -146,38 +145,74 @@ static int place_on_mount(const struct kernel_mount *mount, void *data)
 
 	if (strncmp(mount->path, base->base_path, n) != 0 || mount->path[n] != '/' ||
 	    !mount->path[n + 1])
-		return 0;
+		return;
 	below = mount->path + n + 1;
 	if (kernel_dentry_inode(kernel, mount->root_dentry, &address) < 0 ||
 	    kernel_inode_read(kernel, address, &inode) < 0 || !inode.super || inode.super & 7)
-		return 0; /* gone meanwhile */
+		return; /* gone meanwhile */
 	identity = (struct guard_identity){ inode.super, inode.ino, inode.generation, 0 };
-	watch.base_path = (char *)mount->path;
+	watch.base_path = mount->path;
 	if (!S_ISDIR(inode.mode)) {
 		watch.pattern = NULL;
 		watch.kind = WATCH_FILE;
 		if (plan_matches(base->pattern, below))
 			enter_place_watch(entering, &watch, &identity);
-		return 0;
+		return;
 	}
 	n_left = plan_left_below(base->pattern, below, left);
 	for (size_t i = 0; i < n_left; i++) {
 		watch.pattern = left[i];
 		enter_place_watch(entering, &watch, &identity);
 	}
-	return 0;
+}
+
+static int add_mount(const struct kernel_mount *mount, void *data)
+{
+	struct mounts *mounts = data;
+	struct mounted *list = realloc(mounts->list, (mounts->n + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	mounts->list = list;
+	list[mounts->n].root_dentry = mount->root_dentry;
+	list[mounts->n].path = strdup(mount->path);
+	return list[mounts->n].path ? (mounts->n++, 0) : -ENOMEM;
+}
+
+/* What is mounted in the container, read once for all patterns. */
+static const struct mounts *mounts_of(struct entering *entering)
+{
+	struct mounts *mounts = &entering->mounts;
+	int r;
+
+	if (mounts->read)
+		return mounts;
+	mounts->read = true;
+	r = kernel_mounts_each(entering->session->kernel, entering->container->task,
+			       entering->container->root_dentry, add_mount, mounts);
+	if (r < 0)
+		log_warning("%s: container %s: cannot read all its mounts (%s); volumes may not be "
+			    "covered by patterns",
+			    entering->session->name, entering->container->name.id, strerror(-r));
+	return mounts;
+}
+
+static void free_mounts(struct entering *entering)
+{
+	for (size_t i = 0; i < entering->mounts.n; i++)
+		free(entering->mounts.list[i].path);
+	free(entering->mounts.list);
 }
 
 static void place_on_mounts(struct entering *entering, const struct watch *base)
 {
+	const struct mounts *mounts;
+
 	if (!strpbrk(base->pattern, "*?"))
 		return; /* a plain path below the nearest directory that exists: nothing can be mounted there */
-	entering->base = base;
-	if (kernel_mounts_each(entering->session->kernel, entering->container->task,
-			       entering->container->root_dentry, place_on_mount, entering) < 0)
-		log_warning("%s: container %s: cannot read its mounts; volumes below %s are not "
-			    "covered by patterns",
-			    entering->session->name, entering->container->name.id, base->base_path);
+	mounts = mounts_of(entering);
+	for (size_t i = 0; i < mounts->n; i++)
+		place_on_mount(entering, base, &mounts->list[i]);
 }
 
 static bool is_usable(const struct guard_resolved *resolved)
@@ -389,6 +424,7 @@ static void enter_all(struct entering *entering)
 	finish(entering, start);
 	count_entries(entering);
 	free_exceptions(entering);
+	free_mounts(entering);
 }
 
 /* `cache: lazy`: only the root is watched, and whatever is opened there first has the view resolved. */

@@ -13,7 +13,14 @@ struct entering {
 	unsigned int where;
 	bool first; /* the container's first */
 	struct exceptions **exceptions; /* by rule */
-	const struct watch *base; /* the pattern that is looked at for what is mounted below its base */
+	struct mounts {
+		bool read;
+		size_t n;
+		struct mounted {
+			uint64_t root_dentry;
+			char *path; /* as the container sees it */
+		} *list;
+	} mounts;
 };
 
 /* Handles a view record (session->ring.copy): enters what a container's view resolved to. */
