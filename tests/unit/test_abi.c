@@ -27,10 +27,11 @@ static void test_layout(void **state)
 		{ offsetof(struct guard_vault, flags), 56 },
 		{ offsetof(struct guard_vault, table), 64 },
 		{ offsetof(struct guard_vault, consumed), 128 },
-		{ offsetof(struct guard_vault, names), 192 },
-		{ offsetof(struct guard_vault, errand), 200 },
-		{ offsetof(struct guard_vault, n_roots), 208 },
-		{ offsetof(struct guard_vault, roots), 216 },
+		{ offsetof(struct guard_vault, guest_space), 192 },
+		{ offsetof(struct guard_vault, names), 200 },
+		{ offsetof(struct guard_vault, errand), 208 },
+		{ offsetof(struct guard_vault, n_roots), 216 },
+		{ offsetof(struct guard_vault, roots), 224 },
 		{ offsetof(struct guard_mailbox, head), 0 },
 		{ offsetof(struct guard_mailbox, lost), 64 },
 		{ offsetof(struct guard_mailbox, errand_done), 72 },
@@ -63,14 +64,20 @@ static void test_layout(void **state)
 		{ offsetof(struct guard_file_record, base), 80 },
 		{ offsetof(struct guard_file_record, dentry_from), 104 },
 		{ offsetof(struct guard_file_record, file_size), 120 },
-		{ offsetof(struct guard_file_record, process), 144 },
-		{ offsetof(struct guard_file_record, path), 336 },
-		{ offsetof(struct guard_file_record, other_path), 338 },
-		{ offsetof(struct guard_file_record, executable), 340 },
-		{ sizeof(struct guard_file_record), 344 },
+		{ offsetof(struct guard_file_record, mode), 128 },
+		{ offsetof(struct guard_file_record, nested), 140 },
+		{ offsetof(struct guard_file_record, space), 144 },
+		{ offsetof(struct guard_file_record, process), 152 },
+		{ offsetof(struct guard_file_record, path), 344 },
+		{ offsetof(struct guard_file_record, other_path), 346 },
+		{ offsetof(struct guard_file_record, executable), 348 },
+		{ sizeof(struct guard_file_record), 352 },
 		{ offsetof(struct guard_follow_record, file), 24 },
 		{ offsetof(struct guard_follow_record, parent), 48 },
-		{ offsetof(struct guard_follow_record, name), 72 },
+		{ offsetof(struct guard_follow_record, cause), 72 },
+		{ offsetof(struct guard_follow_record, links), 76 },
+		{ offsetof(struct guard_follow_record, mode), 80 },
+		{ offsetof(struct guard_follow_record, name), 84 },
 		{ offsetof(struct guard_view_record, n_resolved), 68 },
 		{ offsetof(struct guard_view_record, cause), 72 },
 		{ offsetof(struct guard_view_record, resolved), 80 },
@@ -79,7 +86,9 @@ static void test_layout(void **state)
 		{ GUARD_KEY_SUPER, 2 },
 		{ GUARD_KEY_CREDS, 3 },
 		{ GUARD_KEY_SPACE, 4 },
+		{ GUARD_KEY_MOUNT, 5 },
 		{ GUARD_SPACE_KEY(5), 5 << 6 | 4 },
+		{ GUARD_MOUNT_KEY(5), 5 << 6 | 5 },
 		{ GUARD_RECORD_FILE, 1 },
 		{ GUARD_RECORD_VIEW, 2 },
 		{ GUARD_RECORD_SUPER_GONE, 3 },
@@ -184,9 +193,14 @@ static void test_keys(void **state)
 	(void)state;
 	assert_int_equal(GUARD_SPACE_KEY(0) & 7, GUARD_KEY_SPACE);
 	assert_int_equal(GUARD_SPACE_KEY(~0ULL) & 7, GUARD_KEY_SPACE);
+	assert_int_equal(GUARD_MOUNT_KEY(0) & 7, GUARD_KEY_MOUNT);
+	assert_int_equal(GUARD_MOUNT_KEY(~0ULL) & 7, GUARD_KEY_MOUNT);
 	assert_int_equal(GUARD_KEY_RETIRED & 7, 7);
 	/* The hash leaves the kind out; it must not leave out where sequence numbers differ. */
 	assert_int_not_equal(GUARD_HASH(GUARD_SPACE_KEY(1), 0), GUARD_HASH(GUARD_SPACE_KEY(2), 0));
+	/* The same inode numbers in two file systems are two mount points. */
+	assert_int_not_equal(GUARD_MOUNT_INO(0xffff888100000000ULL, 2),
+			     GUARD_MOUNT_INO(0xffff888100000800ULL, 2));
 }
 
 /* The empty table that arming leaves: one word, and every look-up finds nothing. */

@@ -21,12 +21,47 @@
 #define SHEPHERD (BASE + 0x2000)
 #define NODES (BASE + 0x3000) /* the guest's own LSMs */
 #define VAULT_VA 0xffffffffbfc00000ULL
+#define ERRAND (VAULT_VA + 0x100080)
 #define WORK_FUNCTION 0xffffffff81234560ULL
-#define NODE_SIZE 128
+#define NODE_SIZE 64 /* in arm/hooks.c */
 
 static uint8_t *bytes, *vault;
 static struct ram ram;
 static struct space space = { .ram = &ram, .root = 0x1000 };
+
+/* The hooks of Linux 6.1, and two that are newer, with the guard's functions and what the kernel calls them with. */
+static const struct {
+	const char *name, *function, *parameters;
+	bool optional;
+} lsm_hooks[] = {
+	{ "sb_delete", "guard_sb_delete", "super_block", false },
+	{ "sb_pivotroot", "guard_sb_pivotroot", "path path", false },
+	{ "path_chroot", "guard_path_chroot", "path", false },
+	{ "sb_mount", "guard_sb_mount", ". path . . .", false },
+	{ "move_mount", "guard_move_mount", "path path", false },
+	{ "sb_umount", "guard_sb_umount", "vfsmount .", false },
+	{ "inode_create", "guard_inode_create", "inode dentry .", false },
+	{ "inode_mkdir", "guard_inode_mkdir", "inode dentry .", false },
+	{ "inode_mknod", "guard_inode_mknod", "inode dentry . .", false },
+	{ "inode_symlink", "guard_inode_symlink", "inode dentry .", false },
+	{ "inode_link", "guard_inode_link", "dentry inode dentry", false },
+	{ "inode_unlink", "guard_inode_unlink", "inode dentry", false },
+	{ "inode_rmdir", "guard_inode_unlink", "inode dentry", false },
+	{ "inode_rename", "guard_inode_rename", "inode dentry inode dentry", false },
+	{ "inode_setattr", "guard_inode_setattr", "dentry iattr", false },
+	{ "inode_setxattr", "guard_inode_setxattr", "user_namespace dentry . . . .", false },
+	{ "inode_removexattr", "guard_inode_setxattr", "user_namespace dentry .", false },
+	{ "inode_set_acl", "guard_inode_setxattr", "mnt_idmap dentry . posix_acl", true },
+	{ "inode_remove_acl", "guard_inode_setxattr", "mnt_idmap dentry .", true },
+	{ "inode_copy_up", "guard_inode_copy_up", "dentry .", false },
+	{ "file_ioctl", "guard_file_ioctl", "file . .", false },
+	{ "file_ioctl_compat", "guard_file_ioctl", "file . .", true },
+	{ "mmap_file", "guard_mmap_file", "file . . .", false },
+	{ "file_mprotect", "guard_file_mprotect", "vm_area_struct . .", false },
+	{ "file_receive", "guard_file_receive", "file", false },
+	{ "file_open", "guard_file_open", "file", false },
+};
+#define N_HOOKS (ARRAY_SIZE(lsm_hooks) + 1) /* and the shepherd */
 
 struct fake_field {
 	const char *path;
@@ -34,21 +69,41 @@ struct fake_field {
 };
 
 static struct fake_field fields[] = {
-	{ "security_hook_heads.sb_delete", 0x20 },  { "security_hook_heads.sb_pivotroot", 0x28 },
-	{ "security_hook_heads.file_open", 0x100 }, { "delayed_work.work.func", 24 },
-	{ "security_hook_list.list", 0 },	    { "security_hook_list.head", 16 },
-	{ "security_hook_list.hook", 24 },	    { "security_hook_list.lsm", 32 },
+	{ "security_hook_list.list", 0 },  { "security_hook_list.head", 16 },
+	{ "security_hook_list.hook", 24 }, { "security_hook_list.lsm", 32 },
+	{ "delayed_work.work.func", 24 },
 };
 static uint32_t node_size;
 static const char *lacks; /* this symbol or field */
+static const char *odd_hook, *odd_parameters; /* NULL: it tells none */
 
-static struct link_symbol functions[] = {
-	{ "guard_file_open", VAULT_VA + 0x100100 },
-	{ "guard_sb_delete", VAULT_VA + 0x100200 },
-	{ "guard_sb_pivotroot", VAULT_VA + 0x100300 },
-	{ "guard_errand", VAULT_VA + 0x100400 },
-};
-static struct link_image guard = { .symbols = functions, .n_symbols = ARRAY_SIZE(functions) };
+static struct link_symbol functions[N_HOOKS];
+static struct link_image guard = { .symbols = functions };
+
+/* The name behind @prefix, of a hook: its index, or -1. */
+static int hook_index(const char *path, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	for (size_t i = 0; i < ARRAY_SIZE(lsm_hooks); i++) {
+		if (!strncmp(path, prefix, n) && !strcmp(path + n, lsm_hooks[i].name))
+			return (int)i;
+	}
+	return -1;
+}
+
+static uint64_t head_of(size_t i)
+{
+	return HEADS + 0x20 + 8 * i;
+}
+
+static uint64_t head_named(const char *name)
+{
+	int i = hook_index(name, "");
+
+	assert_true(i >= 0);
+	return head_of((size_t)i);
+}
 
 uint64_t profile_symbol(const struct profile *profile, const char *name)
 {
@@ -64,14 +119,39 @@ uint64_t profile_symbol(const struct profile *profile, const char *name)
 
 int profile_field(const struct profile *profile, const char *path, struct profile_field *ret)
 {
+	int hook = hook_index(path, "security_hook_heads.");
+
 	(void)profile;
+	if (lacks && !strcmp(path, lacks))
+		return -ENOENT;
+	if (hook >= 0) {
+		*ret = (struct profile_field){ (uint32_t)(head_of((size_t)hook) - HEADS), 8 };
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		if (strcmp(fields[i].path, path) != 0 || (lacks && !strcmp(path, lacks)))
+		if (strcmp(fields[i].path, path) != 0)
 			continue;
 		*ret = (struct profile_field){ fields[i].offset, 8 };
 		return 0;
 	}
 	return -ENOENT;
+}
+
+int profile_parameters(const struct profile *profile, const char *path, char *buf, size_t size)
+{
+	int hook = hook_index(path, "security_list_options.");
+	const char *text;
+
+	(void)profile;
+	if (hook < 0)
+		return -ENOENT;
+	text = lsm_hooks[hook].parameters;
+	if (odd_hook && !strcmp(lsm_hooks[hook].name, odd_hook))
+		text = odd_parameters;
+	if (!text)
+		return -ENOENT;
+	assert_true((size_t)snprintf(buf, size, "%s", text) < size);
+	return 0;
 }
 
 uint32_t profile_struct_size(const struct profile *profile, const char *name)
@@ -96,6 +176,18 @@ static uint64_t *vault_word(uint64_t va)
 	return (uint64_t *)(vault + (va - VAULT_VA));
 }
 
+/* Several hooks may call the same one. */
+static void add_function(const char *name, uint64_t address)
+{
+	struct link_symbol *function = &functions[guard.n_symbols];
+
+	if (link_symbol(&guard, name))
+		return;
+	snprintf(function->name, sizeof(function->name), "%s", name);
+	function->address = address;
+	guard.n_symbols++;
+}
+
 /* Two LSMs on file_open, one on sb_delete, none on sb_pivotroot. */
 static int set_up(void **state)
 {
@@ -108,12 +200,16 @@ static int set_up(void **state)
 	*(uint64_t *)(bytes + 0x1000 + 511 * 8) = 0x2000 | 3;
 	*(uint64_t *)(bytes + 0x2000 + 510 * 8) = 0x3000 | 3;
 	*(uint64_t *)(bytes + 0x3000) = (2 * MIB) | 0x1e3;
-	*word(HEADS + 0x100) = NODES;
+	*word(head_named("file_open")) = NODES;
 	*word(NODES) = NODES + 64;
-	*word(HEADS + 0x20) = NODES + 128;
+	*word(head_named("sb_delete")) = NODES + 128;
 	*word(SHEPHERD + 24) = WORK_FUNCTION;
+	guard.n_symbols = 0;
+	add_function("guard_errand", ERRAND);
+	for (size_t i = 0; i < ARRAY_SIZE(lsm_hooks); i++)
+		add_function(lsm_hooks[i].function, ERRAND + 16 * (i + 1));
 	node_size = 40;
-	lacks = NULL;
+	lacks = odd_hook = odd_parameters = NULL;
 	return 0;
 }
 
@@ -139,24 +235,28 @@ static const struct hook *hook_of(const struct hooks *hooks, const char *name)
 	return NULL;
 }
 
-static void check_node(const struct hooks *hooks, const char *name, uint64_t end, uint64_t head)
+static void check_node(const struct hooks *hooks, size_t i)
 {
-	const struct hook *hook = hook_of(hooks, name);
-	char function[64];
+	const struct hook *hook = hook_of(hooks, lsm_hooks[i].name);
+	uint64_t head = head_of(i), end = head;
 
-	snprintf(function, sizeof(function), "guard_%s", name);
+	while (*word(end))
+		end = *word(end);
 	assert_int_equal(hook->means, HOOK_LSM_LIST);
 	assert_int_equal(hook->address, end);
 	assert_int_equal(hook->original, 0);
 	assert_in_range(hook->installed, VAULT_VA + GUARD_VAULT_HOOKS,
 			VAULT_VA + GUARD_VAULT_RECORD - NODE_SIZE);
+	assert_int_equal(hook->installed % NODE_SIZE, 0);
 	assert_int_equal(*vault_word(hook->installed), 0); /* next */
 	assert_int_equal(*vault_word(hook->installed + 8), end); /* pprev */
 	assert_int_equal(*vault_word(hook->installed + 16), head);
-	assert_int_equal(*vault_word(hook->installed + 24), link_symbol(&guard, function));
+	assert_int_equal(*vault_word(hook->installed + 24),
+			 link_symbol(&guard, lsm_hooks[i].function));
 	assert_string_equal((char *)vault_word(*vault_word(hook->installed + 32)), "outguard");
 }
 
+/* Every hook has a node of its own, behind the last LSM, or first where there is none. */
 static void test_find(void **state)
 {
 	_cleanup_(freep) uint8_t *before = malloc(RAM_SIZE);
@@ -166,14 +266,121 @@ static void test_find(void **state)
 	memcpy(before, bytes, RAM_SIZE);
 	assert_int_equal(find(&hooks, NULL), 0);
 	assert_memory_equal(before, bytes, RAM_SIZE);
-	assert_int_equal(hooks.n, 4);
-	/* behind the last LSM of each, or first where there is none */
-	check_node(&hooks, "file_open", NODES + 64, HEADS + 0x100);
-	check_node(&hooks, "sb_delete", NODES + 128, HEADS + 0x20);
-	check_node(&hooks, "sb_pivotroot", HEADS + 0x28, HEADS + 0x28);
+	assert_int_equal(N_HOOKS, 27);
+	assert_int_equal(hooks.n, N_HOOKS);
+	for (size_t i = 0; i < ARRAY_SIZE(lsm_hooks); i++)
+		check_node(&hooks, i);
+	for (size_t i = 0; i < hooks.n; i++) {
+		for (size_t j = 0; j < i; j++) {
+			assert_int_not_equal(hooks.hook[i].installed, hooks.hook[j].installed);
+			assert_int_not_equal(hooks.hook[i].address, hooks.hook[j].address);
+		}
+	}
+	assert_int_equal(hook_of(&hooks, "file_open")->address, NODES + 64);
+	assert_int_equal(hook_of(&hooks, "sb_delete")->address, NODES + 128);
+	assert_int_equal(hook_of(&hooks, "shepherd")->means, HOOK_WORK);
 	assert_int_equal(hook_of(&hooks, "shepherd")->address, SHEPHERD + 24);
 	assert_int_equal(hook_of(&hooks, "shepherd")->original, WORK_FUNCTION);
-	assert_int_equal(hook_of(&hooks, "shepherd")->installed, VAULT_VA + 0x100400);
+	assert_int_equal(hook_of(&hooks, "shepherd")->installed, ERRAND);
+	/* What guards opens is armed last of the lists, what tells of unmounts first. */
+	assert_string_equal(hooks.hook[0].name, "sb_delete");
+	assert_string_equal(hooks.hook[N_HOOKS - 2].name, "file_open");
+}
+
+/* The guard must not be called with what it does not know: the kernel would crash at the first call. */
+static void test_other_parameters(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "inode_create", "user_namespace inode dentry ." }, /* one more */
+		{ "inode_create", "inode dentry" }, /* one less */
+		{ "inode_create", "dentry inode ." }, /* in another order */
+		{ "inode_create", "inodes dentry ." },
+		{ "inode_create", "inod dentry ." },
+		{ "inode_create", "inode dentry ?" },
+		{ "inode_create", "" },
+		{ "file_open", "" },
+		{ "file_open", "file cred" },
+		{ "inode_rename", "inode dentry inode dentry ." },
+		{ "inode_setxattr", "dentry . . . ." }, /* "?" is one parameter, not none */
+		{ "inode_removexattr", "user_namespace mnt_idmap dentry ." },
+		{ "inode_set_acl", "mnt_idmap dentry ." }, /* optional, but it is there */
+		{ "sb_umount", NULL }, /* no such member, or no function */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct hooks hooks = { .n = 99 };
+		struct error err = { 0 };
+
+		odd_hook = rows[i][0];
+		odd_parameters = rows[i][1];
+		assert_int_equal(find(&hooks, &err), -ENOTSUP);
+		assert_int_equal(hooks.n, 99);
+		assert_non_null(strstr(err.message, rows[i][0]));
+		assert_non_null(strstr(err.message, "other parameters"));
+		assert_non_null(strstr(err.message, rows[i][1] ?: "unknown"));
+	}
+}
+
+/* "?" in the guard's list is any one parameter: what it is has changed, and the guard does not look. */
+static void test_any_parameter(void **state)
+{
+	static const char *const rows[] = {
+		"mnt_idmap dentry .",
+		". dentry .",
+		"user_namespace dentry .",
+	};
+	struct hooks hooks;
+
+	(void)state;
+	odd_hook = "inode_removexattr";
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		odd_parameters = rows[i];
+		assert_int_equal(find(&hooks, NULL), 0);
+		assert_int_equal(hooks.n, N_HOOKS);
+	}
+}
+
+/* A kernel without a newer hook does what that guards by another. */
+static void test_optional(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lsm_hooks); i++) {
+		struct error err = { 0 };
+		struct hooks hooks;
+		char field[64];
+		int r;
+
+		snprintf(field, sizeof(field), "security_hook_heads.%s", lsm_hooks[i].name);
+		lacks = field;
+		r = find(&hooks, &err);
+		if (!lsm_hooks[i].optional) {
+			assert_int_equal(r, -ENOTSUP);
+			assert_non_null(strstr(err.message, lsm_hooks[i].name));
+			continue;
+		}
+		assert_int_equal(r, 0);
+		assert_int_equal(hooks.n, N_HOOKS - 1);
+		for (size_t j = 0; j < ARRAY_SIZE(lsm_hooks); j++) {
+			if (j != i)
+				check_node(&hooks, j);
+		}
+	}
+}
+
+/* No hook leads nowhere. */
+static void test_no_function(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < guard.n_symbols; i++) {
+		char first = functions[i].name[0];
+		int r;
+
+		functions[i].name[0] = 'x';
+		r = find(&(struct hooks){ 0 }, NULL);
+		functions[i].name[0] = first;
+		assert_int_equal(r, -ENOTSUP);
+	}
 }
 
 static void test_install_remove(void **state)
@@ -189,7 +396,7 @@ static void test_install_remove(void **state)
 	assert_int_equal(hooks_install(&hooks, &space), 0);
 	assert_true(hooks_are(&hooks, &space, true));
 	assert_int_equal(*word(NODES + 64), hook_of(&hooks, "file_open")->installed);
-	assert_int_equal(*word(SHEPHERD + 24), VAULT_VA + 0x100400);
+	assert_int_equal(*word(SHEPHERD + 24), ERRAND);
 	/* each is missed */
 	for (size_t i = 0; i < hooks.n; i++) {
 		*word(hooks.hook[i].address) = hooks.hook[i].original;
@@ -242,7 +449,7 @@ static void test_available(void **state)
 	(void)state;
 	for (; hooks_available(NULL, n, &available); n++)
 		assert_true(available);
-	assert_int_equal(n, 4);
+	assert_int_equal(n, N_HOOKS);
 	lacks = "security_hook_heads.file_open";
 	for (size_t i = 0; i < n; i++) {
 		const char *name = hooks_available(NULL, i, &available);
@@ -286,7 +493,7 @@ static void test_hostile_types(void **state)
 	node_size = NODE_SIZE + 1;
 	assert_int_equal(find(&(struct hooks){ 0 }, NULL), -ENOTSUP);
 	node_size = 40;
-	for (size_t f = 4; f < ARRAY_SIZE(fields); f++) {
+	for (size_t f = 0; f < 4; f++) { /* of the node */
 		for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
 			uint32_t was = fields[f].offset;
 			struct hooks hooks;
@@ -305,9 +512,10 @@ static void test_hostile_types(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_find),	  TEST(test_install_remove), TEST(test_no_hooks),
-		TEST(test_lacking),	  TEST(test_available),	     TEST(test_taken),
-		TEST(test_hostile_lists), TEST(test_hostile_types),
+		TEST(test_find),     TEST(test_install_remove),	  TEST(test_no_hooks),
+		TEST(test_lacking),  TEST(test_other_parameters), TEST(test_any_parameter),
+		TEST(test_optional), TEST(test_no_function),	  TEST(test_available),
+		TEST(test_taken),    TEST(test_hostile_lists),	  TEST(test_hostile_types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

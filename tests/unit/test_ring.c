@@ -349,7 +349,7 @@ static void test_forged_sequences(void **state)
 
 static void test_unknown_types(void **state)
 {
-	static const uint32_t types[] = { 0, GUARD_RECORD_SUPER_GONE + 1, UINT32_MAX };
+	static const uint32_t types[] = { 0, GUARD_RECORD_FOLLOW + 1, UINT32_MAX };
 	uint64_t position;
 	void *record;
 
@@ -435,11 +435,11 @@ static void test_any_bytes(void **state)
 		slot_0 = (void *)((uint8_t *)slot_0 + ring.next % 3 * GUARD_SLOT_SIZE);
 		if (random >> 33 & 1)
 			slot_0->sequence = ring.next + 1;
-		slot_0->type = random >> 34 & 3;
+		slot_0->type = random >> 34 & 7;
 		if (!ring_next(&ring, round))
 			continue;
 		ring_text(&ring, ring.copy.file.path, text, sizeof(text));
-		ring_text(&ring, ring.copy.file.cgroup_path, text, sizeof(text));
+		ring_text(&ring, ring.copy.file.other_path, text, sizeof(text));
 		assert_true(memchr(text, '\0', sizeof(text)) != NULL);
 		ring_done(&ring);
 	}

@@ -815,6 +815,7 @@ static void test_same_writes_nothing(void **state)
 		{ .key = SUPER(0) | GUARD_KEY_SUPER, .deny = 4 },
 		{ .key = SUPER(0) | GUARD_KEY_CREDS },
 		{ .key = GUARD_SPACE_KEY(5) },
+		{ .key = GUARD_MOUNT_KEY(5), .ino = GUARD_MOUNT_INO(SUPER(0), 3) },
 	};
 	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
 	_cleanup_(freep) uint8_t *before = malloc(8 * MIB);
@@ -862,6 +863,7 @@ static void test_limits(void **state)
 	_cleanup_(table_freep) struct table *table = NULL;
 	struct guard_entry base = base_entry(SUPER(0), 2, 0), file = file_entry(SUPER(0), 3);
 	struct guard_entry super = { .key = SUPER(0) | GUARD_KEY_SUPER };
+	struct guard_entry mount = { .key = GUARD_MOUNT_KEY(1), .ino = 9 };
 
 	(void)state;
 	assert_int_equal(table_new(&table, vault, 16 * MIB, false, NULL), 0);
@@ -869,11 +871,13 @@ static void test_limits(void **state)
 		clauses[i] = (struct table_clause){ "*", 2, 3, 0, NULL, 0 };
 	assert_int_equal(table_set(table, &base, clauses, GUARD_MAX_CLAUSES, NULL), 0);
 	assert_int_equal(table_set(table, &file, &clause, 1, NULL), 0);
+	assert_int_equal(table_set(table, &mount, &clause, 1, NULL), 0);
 	memcpy(before, vault, 16 * MIB);
 	check_refused(table, &base, clauses, GUARD_MAX_CLAUSES + 1, -E2BIG, "4096");
 	clause.n_exceptions++;
 	check_refused(table, &file, &clause, 1, -E2BIG, "4096 exceptions");
 	check_refused(table, &file, clauses, 1, -EINVAL, "pattern");
+	check_refused(table, &mount, clauses, 1, -EINVAL, "pattern");
 	check_refused(table, &base, &(struct table_clause){ .deny = 1 }, 1, -EINVAL, "pattern");
 	check_refused(table, &super, &(struct table_clause){ .deny = 1 }, 1, -EINVAL, "files");
 	assert_memory_equal(before, vault, 16 * MIB);
@@ -956,7 +960,7 @@ static void test_remove_super(void **state)
 
 	(void)state;
 	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
-	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_SPACE; kind++) {
+	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_MOUNT; kind++) {
 		for (unsigned int i = 0; i < 3; i++) {
 			struct guard_entry entry = { .key = SUPER(i) | kind };
 
@@ -964,13 +968,13 @@ static void test_remove_super(void **state)
 		}
 	}
 	assert_int_equal(table_remove_super(table, SUPER(1)), 3);
-	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_SPACE; kind++) {
+	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_MOUNT; kind++) {
 		assert_non_null(look(vault, SUPER(0) | kind, 0));
 		assert_int_equal(look(vault, SUPER(1) | kind, 0) == NULL, kind <= GUARD_KEY_SUPER);
 		assert_non_null(look(vault, SUPER(2) | kind, 0));
 	}
 	assert_int_equal(table_remove_super(table, SUPER(1)), 0);
-	assert_int_equal(table_count(table), 12);
+	assert_int_equal(table_count(table), 15);
 }
 
 static void test_too_small(void **state)
@@ -1003,7 +1007,7 @@ static void test_reserved_keys(void **state)
 	assert_false(table_remove(table, GUARD_KEY_RETIRED, 0));
 	entry.key = GUARD_KEY_EMPTY;
 	assert_int_equal(set_plain(table, &entry), -EINVAL);
-	entry.key = SUPER(0) | (GUARD_KEY_SPACE + 1);
+	entry.key = SUPER(0) | (GUARD_KEY_MOUNT + 1);
 	assert_int_equal(set_plain(table, &entry), -EINVAL);
 	assert_false(table_get(table, GUARD_KEY_RETIRED, 0, &entry));
 	assert_int_equal(table_remove_super(table, ~7ULL), 0);
