@@ -244,8 +244,8 @@ static bool is_same(const struct watch *a, const struct watch *b)
 		return a->item == b->item && a->exceptions == b->exceptions;
 	if (a->container != b->container || a->where != b->where || a->levels < b->levels)
 		return false;
-	if (a->kind == WATCH_ABOVE || (a->kind == WATCH_MOUNT && a->operations == b->operations))
-		return a->item->rule == b->item->rule;
+	if (a->kind == WATCH_ABOVE || a->kind == WATCH_MOUNT)
+		return a->operations == b->operations && a->item->rule == b->item->rule;
 	return a->item == b->item;
 }
 
@@ -449,6 +449,15 @@ static void pass_on(const struct watches *watches, struct watch *watch, struct c
 	watch->container = to;
 }
 
+/* Is it one that @container has by @use? With exceptions it is one container's alone. */
+static bool is_used(const struct watch *watch, const struct layer_use *use,
+		    const struct container *container)
+{
+	return watch->kind == WATCH_LAYER && watch->key == use->key && watch->ino == use->ino &&
+	       watch->plan == use->plan && use->items[watch->item - watch->plan->items] &&
+	       (!watch->exceptions || watch->container == container);
+}
+
 static void leave_layer(struct watches *watches, struct container *container,
 			const struct layer_use *use)
 {
@@ -458,8 +467,7 @@ static void leave_layer(struct watches *watches, struct container *container,
 	while (*at) {
 		struct watch *watch = *at;
 
-		if (watch->kind != WATCH_LAYER || watch->key != use->key || watch->ino != use->ino ||
-		    watch->plan != use->plan || !use->items[watch->item - watch->plan->items]) {
+		if (!is_used(watch, use, container)) {
 			at = &watch->next;
 		} else if (--watch->n_users) {
 			pass_on(watches, watch, container);
