@@ -409,7 +409,7 @@ static void enter_all(struct entering *entering)
 
 	enter_root(entering);
 	container->lost = false;
-	container->n_entries = 0;
+	container->n_entries = container->n_followed = 0;
 	if (make_exceptions(entering)) {
 		for (size_t i = 0; i < session->plan->n_items; i++) {
 			if (enter_is_selected(entering, &session->plan->items[i]))

@@ -174,7 +174,7 @@ static void test_prepare(void **state)
 	snprintf(vault, sizeof(vault), "%s/vault", directory);
 	assert_int_equal(qemu_args_prepare(&args, &err), 0);
 	assert_int_equal(stat(vault, &st), 0);
-	assert_int_equal(st.st_size, 32 << 20);
+	assert_int_equal(st.st_size, 64 << 20);
 	assert_int_equal(st.st_mode, S_IFREG | 0644);
 	assert_int_equal(st.st_blocks, 0);
 	assert_int_equal(qemu_args_prepare(&args, &err), 0); /* what is there stays */
