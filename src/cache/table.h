@@ -41,8 +41,8 @@ int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, str
 struct table *table_free(struct table *table);
 
 /*
- * Enters or replaces an entry (key, ino) with all its clauses (@n may be 0; only FILE and BASE have any, a BASE's with a
- * text, a FILE's without). @entry->clauses is ignored. Fails with nothing changed: -ENOSPC when the vault has no room for
+ * Enters or replaces an entry (key, ino) with all its clauses (@n may be 0; only FILE, BASE and MOUNT have any, a BASE's
+ * with a text, the others' without). @entry->clauses is ignored. Fails with nothing changed: -ENOSPC when the vault has no room for
  * it, -E2BIG when it has more clauses or exceptions than the guard looks at, -EINVAL when no entry can be so, -ENOMEM.
  * When it is there already, exactly so, nothing is written. Entries with the same list of clauses share one copy of it in
  * the vault, and clauses share texts: 500 containers with one policy take the room of one.

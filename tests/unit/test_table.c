@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The host's writer against the guard's own reader: what cache_find() sees in the vault has to be what a simple
- * reference says, after any sequence of changes, and at any moment of one.
+ * reference says, after any sequence of changes. (What a reader sees in the midst of one: test_table_readers.c.)
  */
 #undef NDEBUG
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "cache/table.h"
@@ -32,14 +30,6 @@ static uint32_t pick(uint32_t n)
 	random_state ^= random_state >> 7;
 	random_state ^= random_state << 17;
 	return (uint32_t)(random_state >> 20) % n;
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void *vault_new(uint64_t size)
@@ -69,7 +59,7 @@ static const struct guard_entry *look(const void *vault, uint64_t key, uint64_t 
 #define N_SUPERS 8
 #define N_FILES 96
 #define N_BASES 16
-#define PER_SUPER (N_FILES + N_BASES + 3)
+#define PER_SUPER (N_FILES + N_BASES + 4)
 #define N_MODEL (N_SUPERS * PER_SUPER)
 #define N_TEXTS 64
 #define N_ARRAYS 16
@@ -162,7 +152,7 @@ static uint64_t model_key(size_t i, uint64_t *ret_ino)
 		return super | GUARD_KEY_BASE;
 	*ret_ino = 0;
 	return super |
-	       (GUARD_KEY_SUPER + (of - N_FILES - N_BASES)); /* CREDS, SPACE: same address */
+	       (GUARD_KEY_SUPER + (of - N_FILES - N_BASES)); /* CREDS, SPACE, MOUNT: same address */
 }
 
 static bool is_of_super(size_t i)
@@ -369,9 +359,11 @@ static bool has_room(struct model *model, const struct model_entry *old, int lis
 
 static int pick_list(uint64_t key)
 {
-	if ((key & 7) > GUARD_KEY_BASE)
+	unsigned int kind = key & 7;
+
+	if (kind != GUARD_KEY_FILE && kind != GUARD_KEY_BASE && kind != GUARD_KEY_MOUNT)
 		return -1;
-	if ((key & 7) == GUARD_KEY_BASE)
+	if (kind == GUARD_KEY_BASE)
 		return pick(20) ? (int)(2 * pick(N_LISTS / 2)) : -1;
 	return pick(2) ? (int)(2 * pick(N_LISTS / 2) + 1) : -1;
 }
@@ -815,7 +807,6 @@ static void test_same_writes_nothing(void **state)
 		{ .key = SUPER(0) | GUARD_KEY_SUPER, .deny = 4 },
 		{ .key = SUPER(0) | GUARD_KEY_CREDS },
 		{ .key = GUARD_SPACE_KEY(5) },
-		{ .key = GUARD_MOUNT_KEY(5), .ino = GUARD_MOUNT_INO(SUPER(0), 3) },
 	};
 	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
 	_cleanup_(freep) uint8_t *before = malloc(8 * MIB);
@@ -863,7 +854,6 @@ static void test_limits(void **state)
 	_cleanup_(table_freep) struct table *table = NULL;
 	struct guard_entry base = base_entry(SUPER(0), 2, 0), file = file_entry(SUPER(0), 3);
 	struct guard_entry super = { .key = SUPER(0) | GUARD_KEY_SUPER };
-	struct guard_entry mount = { .key = GUARD_MOUNT_KEY(1), .ino = 9 };
 
 	(void)state;
 	assert_int_equal(table_new(&table, vault, 16 * MIB, false, NULL), 0);
@@ -871,13 +861,11 @@ static void test_limits(void **state)
 		clauses[i] = (struct table_clause){ "*", 2, 3, 0, NULL, 0 };
 	assert_int_equal(table_set(table, &base, clauses, GUARD_MAX_CLAUSES, NULL), 0);
 	assert_int_equal(table_set(table, &file, &clause, 1, NULL), 0);
-	assert_int_equal(table_set(table, &mount, &clause, 1, NULL), 0);
 	memcpy(before, vault, 16 * MIB);
 	check_refused(table, &base, clauses, GUARD_MAX_CLAUSES + 1, -E2BIG, "4096");
 	clause.n_exceptions++;
 	check_refused(table, &file, &clause, 1, -E2BIG, "4096 exceptions");
 	check_refused(table, &file, clauses, 1, -EINVAL, "pattern");
-	check_refused(table, &mount, clauses, 1, -EINVAL, "pattern");
 	check_refused(table, &base, &(struct table_clause){ .deny = 1 }, 1, -EINVAL, "pattern");
 	check_refused(table, &super, &(struct table_clause){ .deny = 1 }, 1, -EINVAL, "files");
 	assert_memory_equal(before, vault, 16 * MIB);
@@ -974,7 +962,7 @@ static void test_remove_super(void **state)
 		assert_non_null(look(vault, SUPER(2) | kind, 0));
 	}
 	assert_int_equal(table_remove_super(table, SUPER(1)), 0);
-	assert_int_equal(table_count(table), 15);
+	assert_int_equal(table_count(table), 3 * (GUARD_KEY_MOUNT + 1) - 3);
 }
 
 static void test_too_small(void **state)
@@ -1092,304 +1080,6 @@ static void test_adoption(void **state)
 	}
 }
 
-/*
- * A reader as the guard is one, while the writer does all it can. Whatever is believed has to be what one table_set()
- * said, of what was looked for:
- *
- * - Files (some permanent, some passing) change as a whole: generation, deny, report and the clauses carry a version.
- * - Steps change one word at a time, deny, then the clauses, then deny: the one is never behind the other, and never
- *   more than one version ahead.
- * - Pairs are two entries one of which is always there: one is entered before the other is removed.
- */
-#define N_PERMANENT 200
-#define N_PASSING 3000
-#define N_STEPS 8
-#define N_PAIRS 8
-#define N_VERSIONS 64
-#define STEPS SUPER(100)
-#define PAIRS SUPER(101)
-
-struct race {
-	uint8_t *vault;
-	uint64_t size;
-	bool stop;
-	uint64_t n_looks, n_retries, n_foreign, n_missed, n_backward, n_neither;
-};
-
-/* Of what a reader has read of an entry. */
-struct seen {
-	bool found;
-	uint32_t generation, deny, report;
-	uint32_t n; /* clauses, the first of which is */
-	struct guard_clause clause;
-	char text[32];
-	struct guard_exception except;
-};
-
-static uint32_t sum_of(uint64_t key, uint64_t ino)
-{
-	return (uint32_t)(GUARD_HASH(key * 31, ino) >> 40) << 8;
-}
-
-/* One of N_VERSIONS lists; they are shared among all. */
-struct version {
-	struct guard_exception except;
-	char text[32];
-	struct table_clause clauses[3];
-	size_t n;
-};
-
-static void make_version(struct version *ret, uint64_t key, uint32_t version)
-{
-	bool is_base = (key & 7) == GUARD_KEY_BASE;
-
-	version %= N_VERSIONS;
-	memset(ret, 0, sizeof(*ret));
-	ret->except = (struct guard_exception){ .parts = version, .ino = version };
-	snprintf(ret->text, sizeof(ret->text), "%u/version/%u", version, version);
-	ret->n = 1 + version % 3;
-	for (size_t i = 0; i < ret->n; i++)
-		ret->clauses[i] = (struct table_clause){
-			is_base ? ret->text : NULL, version, version, version, &ret->except, 1
-		};
-}
-
-static const void *cut(const struct race *race, uint64_t offset)
-{
-	return race->vault + (offset & (race->size - 1));
-}
-
-static void read_entry(const struct race *race, const struct guard_entry *entry, struct seen *ret)
-{
-	const struct guard_clauses *clauses;
-	uint32_t at;
-
-	ret->generation = *(const volatile uint32_t *)&entry->generation;
-	at = *(const volatile uint32_t *)&entry->clauses;
-	ret->deny = *(const volatile uint32_t *)&entry->deny;
-	ret->report = *(const volatile uint32_t *)&entry->report;
-	if (!at)
-		return;
-	clauses = cut(race, at * 8ULL);
-	ret->n = *(const volatile uint32_t *)&clauses->n;
-	ret->clause = *(const volatile struct guard_clause *)&clauses->clause[0];
-	if (ret->clause.text)
-		memcpy(ret->text, cut(race, ret->clause.text), sizeof(ret->text) - 1);
-	memcpy(&ret->except, cut(race, ret->clause.exceptions * 8ULL), sizeof(ret->except));
-}
-
-static bool is_version(const struct seen *seen, uint64_t key, uint32_t version)
-{
-	struct version expected;
-
-	make_version(&expected, key, version);
-	version %= N_VERSIONS;
-	return seen->n == expected.n && seen->clause.deny == version &&
-	       seen->clause.report == version && seen->clause.kill == version &&
-	       seen->clause.n_exceptions == 1 &&
-	       memcmp(&seen->except, &expected.except, sizeof(seen->except)) == 0 &&
-	       (!expected.clauses[0].text || strcmp(seen->text, expected.text) == 0);
-}
-
-/* Two look-ups that are believed together, or not. */
-static void look_at(struct race *race, uint64_t key, const uint64_t ino[2], struct seen seen[2])
-{
-	uint64_t table;
-
-	do {
-		table = word(race->vault);
-		for (unsigned int i = 0; i < 2; i++) {
-			const struct guard_entry *entry =
-				cache_find(race->vault, table, key, ino[i]);
-
-			memset(&seen[i], 0, sizeof(seen[i]));
-			seen[i].found = entry != NULL;
-			if (entry)
-				read_entry(race, entry, &seen[i]);
-		}
-		race->n_retries++;
-		__asm__ volatile("" ::: "memory"); /* x86 keeps loads in order */
-	} while (word(race->vault) != table);
-	race->n_retries--;
-	race->n_looks++;
-}
-
-static uint64_t file_key(uint64_t ino)
-{
-	return SUPER(ino % 5) | (ino % 3 ? GUARD_KEY_FILE : GUARD_KEY_BASE);
-}
-
-static bool look_at_file(struct race *race, uint64_t ino)
-{
-	uint64_t key = file_key(ino);
-	uint32_t sum = sum_of(key, ino);
-	struct seen seen[2];
-
-	look_at(race, key, (uint64_t[]){ ino, ino }, seen);
-	for (unsigned int i = 0; i < 2; i++) {
-		uint32_t version = seen[i].generation & 0xff;
-
-		if (seen[i].found &&
-		    (seen[i].generation >> 8 != sum >> 8 || seen[i].deny != (sum | version) ||
-		     seen[i].report != (sum | version) || !is_version(&seen[i], key, version)))
-			race->n_foreign++;
-	}
-	return seen[0].found;
-}
-
-static void look_at_step(struct race *race, uint64_t ino)
-{
-	const uint64_t key = STEPS | GUARD_KEY_BASE;
-	struct seen seen[2];
-	uint32_t ahead;
-
-	look_at(race, key, (uint64_t[]){ ino, ino }, seen);
-	ahead = (seen[0].deny - seen[0].clause.deny) % N_VERSIONS;
-	if (!seen[0].found || !seen[1].found)
-		race->n_missed++;
-	else if (!is_version(&seen[0], key, seen[0].clause.deny))
-		race->n_foreign++;
-	else if (ahead > 1)
-		race->n_backward++;
-}
-
-static void look_at_pair(struct race *race, uint64_t ino)
-{
-	struct seen seen[2];
-
-	look_at(race, PAIRS, (uint64_t[]){ 2 * ino, 2 * ino + 1 }, seen);
-	if (!seen[0].found && !seen[1].found)
-		race->n_neither++;
-}
-
-static void *race_reader(void *data)
-{
-	struct race *race = data;
-	uint64_t i = 0;
-
-	while (!__atomic_load_n(&race->stop, __ATOMIC_RELAXED)) {
-		if (!look_at_file(race, i % N_PERMANENT))
-			race->n_missed++;
-		look_at_file(race, N_PERMANENT + i * 7 % N_PASSING);
-		look_at_step(race, i % N_STEPS);
-		look_at_pair(race, i % N_PAIRS);
-		i++;
-	}
-	return NULL;
-}
-
-struct writer {
-	struct table *table;
-	uint32_t n_steps[N_STEPS], n_moves[N_PAIRS];
-};
-
-static void set_file(struct table *table, uint64_t ino, uint32_t version)
-{
-	uint64_t key = file_key(ino);
-	uint32_t sum = sum_of(key, ino) | (version & 0xff);
-	struct guard_entry entry = { key, ino, sum, 0, sum, sum };
-	struct version of;
-
-	make_version(&of, key, version);
-	assert_int_equal(table_set(table, &entry, of.clauses, of.n, NULL), 0);
-}
-
-/* Step 2v is version v of both, 2v + 1 has the next deny. */
-static void set_step(const struct writer *writer, uint64_t ino)
-{
-	uint32_t step = writer->n_steps[ino];
-	struct guard_entry entry = base_entry(STEPS, ino, 0);
-	struct version of;
-
-	entry.deny = (step + 1) / 2 % N_VERSIONS;
-	make_version(&of, entry.key, step / 2);
-	assert_int_equal(table_set(writer->table, &entry, of.clauses, of.n, NULL), 0);
-}
-
-static void set_pair(const struct writer *writer, uint64_t ino)
-{
-	struct guard_entry entry = file_entry(PAIRS, 2 * ino + writer->n_moves[ino] % 2);
-
-	assert_int_equal(set_plain(writer->table, &entry), 0);
-	table_remove(writer->table, PAIRS, entry.ino ^ 1);
-}
-
-static void race_step(struct writer *writer, uint32_t version)
-{
-	struct table *table = writer->table;
-	uint64_t ino = N_PERMANENT + pick(N_PASSING);
-
-	if (pick(3))
-		set_file(table, ino, version);
-	else
-		table_remove(table, file_key(ino), ino);
-	set_file(table, pick(N_PERMANENT), version);
-	ino = pick(N_STEPS);
-	for (unsigned int i = pick(6); i > 0; i--) {
-		writer->n_steps[ino]++;
-		set_step(writer, ino);
-	}
-	ino = pick(N_PAIRS);
-	for (unsigned int i = pick(4); i > 0; i--) {
-		writer->n_moves[ino]++;
-		set_pair(writer, ino);
-	}
-	if (pick(400))
-		return;
-	assert_int_equal(table_begin(table, NULL), 0);
-	for (uint32_t i = 0; i < N_PERMANENT; i++)
-		set_file(table, i, version + i);
-	for (uint32_t i = 0; i < N_STEPS; i++)
-		set_step(writer, i);
-	for (uint32_t i = 0; i < N_PAIRS; i++)
-		set_pair(writer, i);
-	if (pick(3))
-		table_publish(table);
-	else
-		table_abandon(table);
-}
-
-static void check_race(const struct race *race)
-{
-	assert_true(race->n_looks > 0);
-	assert_int_equal(race->n_foreign, 0);
-	assert_int_equal(race->n_missed, 0);
-	assert_int_equal(race->n_backward, 0);
-	assert_int_equal(race->n_neither, 0);
-}
-
-static void test_concurrent_reader(void **state)
-{
-	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
-	_cleanup_(table_freep) struct table *table = NULL;
-	struct race races[2] = { { .vault = vault, .size = 8 * MIB },
-				 { .vault = vault, .size = 8 * MIB } };
-	struct writer writer = { .n_steps = { 0 } };
-	const char *ms = getenv("TEST_MS");
-	uint64_t end;
-	pthread_t readers[2];
-
-	(void)state;
-	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
-	writer.table = table;
-	for (uint32_t i = 0; i < N_PERMANENT; i++)
-		set_file(table, i, 0);
-	for (uint32_t i = 0; i < N_STEPS; i++)
-		set_step(&writer, i);
-	for (uint32_t i = 0; i < N_PAIRS; i++)
-		set_pair(&writer, i);
-	for (unsigned int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&readers[i], NULL, race_reader, &races[i]), 0);
-	end = now_us() + 1000 * (ms ? strtoul(ms, NULL, 10) : 200);
-	for (uint32_t version = 1; now_us() < end; version++)
-		race_step(&writer, version);
-	for (unsigned int i = 0; i < 2; i++) {
-		__atomic_store_n(&races[i].stop, true, __ATOMIC_RELAXED);
-		pthread_join(readers[i], NULL);
-		check_race(&races[i]);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1409,7 +1099,6 @@ int main(void)
 		cmocka_unit_test(test_reserved_keys),
 		cmocka_unit_test(test_retired_slots_rest),
 		cmocka_unit_test(test_adoption),
-		cmocka_unit_test(test_concurrent_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
