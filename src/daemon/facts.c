@@ -135,9 +135,13 @@ static struct json_object *cost_facts(const struct profile *profile, const struc
 static struct json_object *cache_facts(const struct session *session)
 {
 	struct json_object *to = json_object_new_object();
+	struct table_stats stats;
 
-	put_number(to, "entries", table_count(session->table));
-	put_number(to, "capacity", table_capacity(session->table));
+	table_stats(session->table, &stats);
+	put_number(to, "entries", stats.entries);
+	put_number(to, "capacity", stats.capacity);
+	put_number(to, "clauses_bytes", stats.arena_used);
+	put_number(to, "clauses_capacity", stats.arena_size);
 	put_number(to, "watches", watches_count(session->watches));
 	return to;
 }
