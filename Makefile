@@ -58,7 +58,7 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
-.PHONY: all programs help clean check check-unit check-fuzz check-vm layers format format-check \
+.PHONY: all programs help clean check check-unit check-fuzz check-vm scale layers format format-check \
 	demo install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
@@ -127,8 +127,15 @@ $(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
+# Run in the guest, whatever is installed there.
+GUEST_PROGRAMS := scale
+$(BUILD)/tests/guest/%: tests/vm/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
+
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
-vm-programs: $(BUILD)/tests/damage
+vm-programs: $(BUILD)/tests/damage $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
@@ -149,6 +156,12 @@ check-vm: packages-check ## The promises, in real guests (ONLY=name for one)
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
 	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) vm
+
+scale: packages-check ## 500 containers with 200 watched files each, in one guest; what it costs is left in build/scale.tsv
+	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
+	@$(MAKE) --no-print-directory -s programs
+	@SCALE=full ONLY=scale tests/run $(BUILD) vm
+	@cat $(BUILD)/scale.tsv
 
 fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-policy
 	@mkdir -p $(BUILD)/fuzz/$*
