@@ -63,9 +63,12 @@ static int read_once(struct search *search, uint64_t folder, const char *name, s
 	uint64_t dentry, inode;
 	int r = dcache_child(search->caches, folder, name, &dentry);
 
-	if (r == 0)
-		r = kernel_dentry_inode(search->caches->kernel, dentry, &inode);
-	return r < 0 ? r : page_cache_read(search->caches, inode, search->text, limit);
+	if (r)
+		return r;
+	r = kernel_dentry_inode(search->caches->kernel, dentry, &inode);
+	if (r)
+		return r;
+	return page_cache_read(search->caches, inode, search->text, limit);
 }
 
 static int read_file(struct search *search, uint64_t folder, const char *name, size_t limit)

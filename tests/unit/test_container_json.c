@@ -204,7 +204,7 @@ static void test_set_once_and_cut(void **state)
 	(void)state;
 	strcpy(words.name, "known");
 	assert_true(docker("{\"ID\":\"" ID "\",\"Name\":\"/"
-					   "x\",\"Config\":{\"Image\":\"a\\u0000b\"}}"));
+			   "x\",\"Config\":{\"Image\":\"a\\u0000b\"}}"));
 	assert_words("known", "a", "", "", "");
 
 	words.name[0] = '\0';
