@@ -126,6 +126,9 @@ static void test_not_there(void **state)
 	put(inode, "inode.i_mode", S_IFDIR);
 	assert_int_equal(page_cache_read(caches, inode, found, SIZE_MAX), -EINVAL);
 
+	inode = inode_of(make_file(folder, "b", text, 64 * PAGE));
+	put(inode, "inode.i_size", 65 * PAGE); /* the tree is one node */
+	assert_int_equal(page_cache_read(caches, inode, found, 65 * PAGE), -ENODATA);
 	put(empty, "inode.i_size", 2 * PAGE); /* the tree is one entry */
 	memcpy(host(add_folio(empty, 0, 0)), text, PAGE);
 	assert_int_equal(page_cache_read(caches, empty, found, 2 * PAGE), -ENODATA);
