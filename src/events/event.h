@@ -17,9 +17,12 @@
 
 struct event_file {
 	char path[EVENT_PATH_MAX]; /* as the container sees it */
-	char accessed_path[EVENT_PATH_MAX]; /* as the process that did it sees it; "" if that is not known */
-	char source_path[EVENT_PATH_MAX]; /* rename, link: this took or would take the file's name; "" else */
-	char target_path[EVENT_PATH_MAX]; /* rename, link: where the file goes to, or its new name; "" else */
+	char accessed_path
+		[EVENT_PATH_MAX]; /* as the process that did it sees it; "" if that is not known */
+	char source_path
+		[EVENT_PATH_MAX]; /* rename, link: this took or would take the file's name; "" else */
+	char target_path
+		[EVENT_PATH_MAX]; /* rename, link: where the file goes to, or its new name; "" else */
 	uint32_t device_major, device_minor;
 	uint64_t inode;
 	uint32_t generation;
@@ -80,7 +83,8 @@ struct event {
 struct event_notice {
 	uint64_t time_ns; /* host's CLOCK_REALTIME */
 	const char *vm;
-	const char *what; /* "cache-full", "container-unguarded", "records-lost", "open-descriptor", ... */
+	const char *
+		what; /* "cache-full", "container-unguarded", "records-lost", "open-descriptor", ... */
 	enum policy_severity severity;
 	const char *message; /* a sentence */
 	const struct event_container *container; /* or NULL */

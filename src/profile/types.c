@@ -414,7 +414,8 @@ int types_field(const struct types *types, const char *path, uint32_t *ret_offse
 {
 	struct found found;
 
-	return find_path(types, path, &found) ? place(types, &found, ret_offset, ret_size) : -ENOENT;
+	return find_path(types, path, &found) ? place(types, &found, ret_offset, ret_size)
+					      : -ENOENT;
 }
 
 /* What a pointer's end is called, if that is a structure; "." of all else. */

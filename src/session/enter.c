@@ -71,7 +71,8 @@ static void tell_gap(const struct entering *entering)
 		return;
 	entering->container->lost = true;
 	tell_notice(entering->session,
-		    entering->session->trouble.code == -ENOSPC ? "cache-full" : "container-unguarded",
+		    entering->session->trouble.code == -ENOSPC ? "cache-full"
+							       : "container-unguarded",
 		    POLICY_SEVERITY_CRITICAL, entering->container,
 		    "container %s is not guarded in full: %s", entering->container->name.id,
 		    entering->session->trouble.message);
@@ -262,8 +263,8 @@ static void place_all_above(struct entering *entering, const struct plan_item *i
 static void enter_item(struct entering *entering, const struct plan_item *item)
 {
 	const struct session *session = entering->session;
-	struct watch watch = enter_start_watch(entering, item, WATCH_FILE,
-					       POLICY_ALL & ~POLICY_MOUNT);
+	struct watch watch =
+		enter_start_watch(entering, item, WATCH_FILE, POLICY_ALL & ~POLICY_MOUNT);
 	const struct guard_resolved *resolved;
 	uint32_t name;
 
@@ -308,7 +309,8 @@ static bool make_exceptions(struct entering *entering)
 
 static void free_exceptions(struct entering *entering)
 {
-	for (size_t i = 0; entering->exceptions && i < entering->session->plan->policy->n_rules; i++)
+	for (size_t i = 0; entering->exceptions && i < entering->session->plan->policy->n_rules;
+	     i++)
 		exceptions_unref(entering->exceptions[i]);
 	free(entering->exceptions);
 }
@@ -323,7 +325,8 @@ static void enter_space(struct entering *entering)
 		.where = entering->where,
 		.container = entering->container,
 		.plan = entering->session->plan,
-		.refuses = entering->container->lost && entering->session->policy->refuse_unresolved &&
+		.refuses = entering->container->lost &&
+			   entering->session->policy->refuse_unresolved &&
 			   entering->record->cause != GUARD_VIEW_ERRAND,
 	};
 

@@ -19,7 +19,7 @@ struct entering {
 		struct mounted {
 			uint64_t root_dentry;
 			char *path; /* as the container sees it */
-		} *list;
+		} * list;
 	} mounts;
 };
 

@@ -55,8 +55,8 @@ static void watch_name(const struct following *following, const struct watch *of
 	r = watches_add(watches, &watch, &following->session->trouble);
 	of->container->n_followed += r > 0;
 	if (r < 0 || watches_add(watches, &mark, &following->session->trouble) < 0)
-		log_error("%s: container %s: %s", following->session->name,
-			  of->container->name.id, following->session->trouble.message);
+		log_error("%s: container %s: %s", following->session->name, of->container->name.id,
+			  following->session->trouble.message);
 }
 
 /* A file with several names is followed at the one that the rule means; with one, that is it, through whatever links. */
@@ -82,8 +82,8 @@ static void follow_directory(struct following *following, const struct watch *wa
 	for (size_t i = 0; i < plan->n_items; i++) {
 		const struct plan_item *item = &plan->items[i];
 
-		if (item->rule != watch->item->rule || strncmp(item->path, watch->base_path, n) != 0 ||
-		    item->path[n] != '/')
+		if (item->rule != watch->item->rule ||
+		    strncmp(item->path, watch->base_path, n) != 0 || item->path[n] != '/')
 			continue;
 		if (snprintf(text, sizeof(text), "%s%s", following->name, item->path + n) <
 		    (int)sizeof(text))

@@ -71,7 +71,8 @@ static void enter_layers(struct entering *entering, const struct kernel_overlay 
 	enter_creds(entering, overlay->creator_cred);
 	for (size_t i = 0; i < overlay->n_layers; i++) {
 		const struct kernel_identity *root = &overlay->layers[i].root;
-		const struct guard_identity identity = { root->super, root->ino, root->generation, 0 };
+		const struct guard_identity identity = { root->super, root->ino, root->generation,
+							 0 };
 
 		if (root->super && !(root->super & 7))
 			enter_layer(entering, &identity);
@@ -87,7 +88,8 @@ void layers_enter(struct entering *entering)
 	int r = -ENOMEM;
 
 	if (overlay)
-		r = kernel_overlay_read(entering->session->kernel, container->root_super, overlay, &err);
+		r = kernel_overlay_read(entering->session->kernel, container->root_super, overlay,
+					&err);
 	if (r == 0 && overlay->creator_cred && !(overlay->creator_cred & 7))
 		enter_layers(entering, overlay);
 	else if (r != -ENOENT) /* another file system: its files are where they are */

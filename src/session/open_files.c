@@ -61,7 +61,8 @@ static void tell_one(const struct looking *looking, uint32_t operation)
 	const struct kernel_task *task = looking->open->task;
 	const struct kernel_inode *inode = &looking->open->inode;
 	struct session *session = looking->session;
-	const struct policy_rule *rule = &looking->best->plan->policy->rules[looking->best->item->rule];
+	const struct policy_rule *rule =
+		&looking->best->plan->policy->rules[looking->best->item->rule];
 	struct container *container = looking->best->container;
 	struct event event = {
 		.sequence = session->n_events++,

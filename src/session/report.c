@@ -210,8 +210,9 @@ static void fill_other_path(struct event *event, const struct session *session,
 			    const struct sought *sought)
 {
 	const struct guard_file_record *record = sought->record;
-	char other[EVENT_PATH_MAX], *to = record->role == GUARD_ROLE_TARGET ? event->file.source_path
-									   : event->file.target_path;
+	char other[EVENT_PATH_MAX], *to = record->role == GUARD_ROLE_TARGET
+						  ? event->file.source_path
+						  : event->file.target_path;
 	size_t n = (size_t)(last_names(sought->path, 1) - sought->path);
 
 	ring_text(&session->ring, record->other_path, other, sizeof(other));
@@ -219,8 +220,8 @@ static void fill_other_path(struct event *event, const struct session *session,
 		return;
 	if (!strncmp(other, sought->path, n) && other[n] == '/' && !strchr(other + n + 1, '/'))
 		snprintf(to, EVENT_PATH_MAX, "%.*s%s",
-			 (int)(last_names(event->file.path, 1) - event->file.path), event->file.path,
-			 other + n);
+			 (int)(last_names(event->file.path, 1) - event->file.path),
+			 event->file.path, other + n);
 	else
 		snprintf(to, EVENT_PATH_MAX, "%s", other);
 }
@@ -255,9 +256,10 @@ static bool same_thread(const struct last_told *last, const struct guard_file_re
 static bool is_swapped(struct session *session, const struct guard_file_record *record)
 {
 	struct last_told *last = &session->last_told;
-	bool swapped = record->operations == GUARD_OP_RENAME && last->operation == GUARD_OP_RENAME &&
-		       same_thread(last, record) && record->dentry_from &&
-		       last->dentry_from == record->dentry_to && last->dentry_to == record->dentry_from &&
+	bool swapped = record->operations == GUARD_OP_RENAME &&
+		       last->operation == GUARD_OP_RENAME && same_thread(last, record) &&
+		       record->dentry_from && last->dentry_from == record->dentry_to &&
+		       last->dentry_to == record->dentry_from &&
 		       last->file_super == record->file.super && last->file_ino == record->file.ino;
 
 	last->operation = record->operations;

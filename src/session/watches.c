@@ -179,7 +179,8 @@ static int sum_up(struct sum *sum, const struct watches *watches, const struct w
 {
 	int r = 0;
 
-	for (const struct watch *w = first; w && r == 0; w = next_at(watches, w->key, w->ino, w, where)) {
+	for (const struct watch *w = first; w && r == 0;
+	     w = next_at(watches, w->key, w->ino, w, where)) {
 		if (w->generation != first->generation)
 			continue;
 		if (w->kind == WATCH_MARK)
@@ -431,7 +432,8 @@ static struct container *another_user(const struct watches *watches, const struc
 	for (struct container *c = watches->containers->first; c; c = c->next) {
 		for (const struct layer_use *use = c->layers; use && c != but; use = use->next) {
 			if (use->key == watch->key && use->ino == watch->ino &&
-			    use->plan == watch->plan && use->items[watch->item - watch->plan->items])
+			    use->plan == watch->plan &&
+			    use->items[watch->item - watch->plan->items])
 				return c;
 		}
 	}

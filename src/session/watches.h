@@ -87,7 +87,8 @@ void watches_remove_super(struct watches *watches, uint64_t super);
 void watches_remove_file(struct watches *watches, uint64_t key, uint64_t ino, uint32_t generation);
 
 /* Removes a container's watches of one kind. Returns whether there were any. */
-bool watches_remove_kind(struct watches *watches, struct container *container, enum watch_kind kind);
+bool watches_remove_kind(struct watches *watches, struct container *container,
+			 enum watch_kind kind);
 
 /*
  * A container's rules that ask for its host name are judged by @hostname: for good when it is @decided, else until the guard asks

@@ -25,13 +25,14 @@ static void read_texts(const struct ring *ring, enum guard_record_type type)
 		assert(strnlen(text, sizeof(text)) < sizeof(text));
 		ring_text(ring, ring->copy.file.executable, text, 1);
 		assert(!text[0]);
-		ring_text(ring, ring->copy.file.cgroup_path, text, 16);
+		ring_text(ring, ring->copy.file.other_path, text, 16);
 		assert(strnlen(text, 16) < 16);
 		break;
-	case GUARD_RECORD_VIEW:
-		ring_text(ring, ring->copy.file.cgroup_path, text, sizeof(text));
+	case GUARD_RECORD_FOLLOW:
+		ring_text(ring, ring->copy.follow.name, text, sizeof(text));
 		assert(strnlen(text, sizeof(text)) < sizeof(text));
 		break;
+	case GUARD_RECORD_VIEW:
 	case GUARD_RECORD_SUPER_GONE:
 		break;
 	}
@@ -51,7 +52,7 @@ static void step(struct ring *ring, uint8_t *mailbox, size_t size, const uint8_t
 		break;
 	case 1:
 		slot->sequence = ring->next + value % 8;
-		slot->type = from[3] % 5;
+		slot->type = from[3] % 6;
 		break;
 	case 2:
 		mailbox[(from[1] * 257U + value * 3U) % size] = from[3];

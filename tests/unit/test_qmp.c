@@ -201,7 +201,8 @@ static void test_no_connection(void **state)
 		    !strstr(err.message, no_connection[i].message))
 			fail_msg("%s: %d \"%s\"", no_connection[i].name, err.code, err.message);
 		assert_null(qmp);
-		assert_true(now_ms() - start < 30000); /* it ended, however loaded this machine is */
+		assert_true(now_ms() - start <
+			    30000); /* it ended, however loaded this machine is */
 		server_stop(&server);
 	}
 }
