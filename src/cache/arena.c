@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "glob/glob.h"
 #include "util/cleanup.h"
 
 #define N_BUCKETS (1u << 14)
@@ -35,6 +36,7 @@ struct item {
 struct clause { /* a block's data is an array of these: no padding */
 	struct item *text, *exceptions; /* or NULL */
 	uint32_t deny, report, kill, n_exceptions;
+	uint32_t plain, hash; /* of a text without wildcards */
 };
 
 struct side {
@@ -51,7 +53,7 @@ struct arena {
 	struct item *buckets[N_BUCKETS];
 };
 
-_Static_assert(sizeof(struct clause) == 2 * sizeof(void *) + 16, "compared byte by byte");
+_Static_assert(sizeof(struct clause) == 2 * sizeof(void *) + 24, "compared byte by byte");
 
 int arena_new(struct arena **ret, uint8_t *vault, const uint64_t at[2], uint64_t size)
 {
@@ -231,12 +233,26 @@ static bool intern_clause(struct arena *arena, struct clause *ret, const struct 
 		.kill = from->kill,
 		.n_exceptions = from->n_exceptions,
 	};
+	if (from->text && !strpbrk(from->text, "*?")) {
+		ret->plain = 1;
+		ret->hash = glob_hash(from->text);
+	}
 	if (from->text)
 		ret->text = intern(arena, false, from->text, strlen(from->text) + 1);
 	if (from->n_exceptions)
 		ret->exceptions = intern(arena, false, from->exceptions,
 					 from->n_exceptions * sizeof(*from->exceptions));
 	return !!ret->text == !!from->text && !!ret->exceptions == !!from->n_exceptions;
+}
+
+/* What the guard searches through stands last, in order. */
+static int compare_clauses(const void *a, const void *b)
+{
+	const struct clause *x = a, *y = b;
+
+	if (x->plain != y->plain)
+		return x->plain < y->plain ? -1 : 1;
+	return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
 int arena_intern(struct arena *arena, struct arena_block **ret, const struct table_clause *clauses,
@@ -252,6 +268,7 @@ int arena_intern(struct arena *arena, struct arena_block **ret, const struct tab
 	}
 	for (size_t i = 0; complete && i < n; i++)
 		complete = intern_clause(arena, &data[i], &clauses[i]);
+	qsort(data, n, sizeof(*data), compare_clauses);
 	if (complete)
 		block = intern(arena, true, data, n * sizeof(*data));
 	if (!block) {
@@ -266,7 +283,7 @@ int arena_intern(struct arena *arena, struct arena_block **ret, const struct tab
 static void write_block(unsigned int half, const struct item *item, struct guard_clauses *to)
 {
 	to->n = (uint32_t)n_clauses(item);
-	to->unused = 0;
+	to->n_plain = 0;
 	for (size_t i = 0; i < n_clauses(item); i++) {
 		const struct clause *clause = clause_of(item, i);
 
@@ -277,7 +294,9 @@ static void write_block(unsigned int half, const struct item *item, struct guard
 			.kill = clause->kill,
 			.exceptions = clause->exceptions ? clause->exceptions->place[half].at : 0,
 			.n_exceptions = clause->n_exceptions,
+			.hash = clause->hash,
 		};
+		to->n_plain += clause->plain;
 	}
 }
 

@@ -494,7 +494,10 @@ static int check_entry(const struct table *table, const struct guard_entry *entr
 static int check_clauses(unsigned int kind, const struct table_clause *clauses, size_t n,
 			 struct error *err)
 {
+	size_t n_patterns = 0;
+
 	for (size_t i = 0; i < n; i++) {
+		n_patterns += !clauses[i].text || strpbrk(clauses[i].text, "*?");
 		if ((clauses[i].text != NULL) != (kind == GUARD_KEY_BASE))
 			return error_set(err, -EINVAL,
 					 "a base's clauses have patterns, others' none");
@@ -502,6 +505,11 @@ static int check_clauses(unsigned int kind, const struct table_clause *clauses, 
 			return error_set(err, -E2BIG, "more than %d exceptions from one rule (%u)",
 					 GUARD_MAX_EXCEPTIONS, clauses[i].n_exceptions);
 	}
+	if (n_patterns > GUARD_MAX_PATTERNS)
+		return error_set(err, -E2BIG,
+				 "more than %d patterns or rules with exceptions for one file or "
+				 "directory (%zu)",
+				 GUARD_MAX_PATTERNS, n_patterns);
 	return 0;
 }
 

@@ -81,7 +81,8 @@ struct guard_entry {
 };
 
 #define GUARD_MAX_LEVELS 4096 /* deeper than any path can be walked */
-#define GUARD_MAX_CLAUSES 4096 /* of one entry */
+#define GUARD_MAX_CLAUSES (1 << 17) /* of one entry */
+#define GUARD_MAX_PATTERNS 4096 /* of these, with wildcards, or without a text */
 /* The vault's last byte is NUL, so that no text ends behind it. */
 
 /*
@@ -94,10 +95,13 @@ struct guard_clause {
 	uint32_t kill; /* of deny: operations whose offender gets SIGKILL */
 	uint32_t exceptions; /* offset of the first guard_exception / 8 */
 	uint32_t n_exceptions;
+	uint32_t hash; /* of a text without wildcards: glob_hash() */
+	uint32_t unused;
 };
 
+/* Those whose text has no wildcards stand last, in the order of their hashes. */
 struct guard_clauses {
-	uint32_t n, unused;
+	uint32_t n, n_plain;
 	struct guard_clause clause[];
 };
 
@@ -313,7 +317,7 @@ struct guard_super_record {
 };
 
 _Static_assert(sizeof(struct guard_entry) == 32, "entry: two in a cache line");
-_Static_assert(sizeof(struct guard_clause) == 24, "clause");
+_Static_assert(sizeof(struct guard_clause) == 32, "clause");
 _Static_assert(sizeof(struct guard_exception) == 40, "exception");
 _Static_assert(__builtin_offsetof(struct guard_vault, table) == 64, "table: its own cache line");
 _Static_assert(__builtin_offsetof(struct guard_vault, consumed) == 128, "consumed: its own cache "

@@ -98,3 +98,29 @@ bool glob_match_below(const char *pattern, const char *const names[], unsigned i
 	}
 	return *pattern;
 }
+
+#define HASH_START 2166136261u
+
+static unsigned int hash_more(unsigned int hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	return hash;
+}
+
+unsigned int glob_hash(const char *path)
+{
+	return hash_more(HASH_START, path);
+}
+
+unsigned int glob_hash_names(const char *const names[], unsigned int n)
+{
+	unsigned int hash = HASH_START;
+
+	while (n-- > 0) {
+		hash = hash_more(hash, names[n]);
+		if (n)
+			hash = hash_more(hash, "/");
+	}
+	return hash;
+}

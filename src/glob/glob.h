@@ -26,6 +26,13 @@ _Bool glob_match_below(const char *pattern, const char *const names[], unsigned 
 /* Can it match at any depth: is one of its names "**"? */
 _Bool glob_is_deep(const char *pattern);
 
+/*
+ * A path's hash, from its text and from its names (last one first): FNV-1a of "a/b/c". To find a pattern without
+ * wildcards among many.
+ */
+unsigned int glob_hash(const char *path);
+unsigned int glob_hash_names(const char *const names[], unsigned int n);
+
 /* One name against one name of a pattern, which ends at '/' or NUL. */
 _Bool glob_match_name(const char *pattern, const char *name);
 

@@ -88,26 +88,44 @@ static void add_clause(struct verdict *verdict, const struct guard_clause *claus
 	verdict->kill |= clause->kill;
 }
 
-/* Where an entry's clauses are, and how many. */
-static uint64_t clauses_of(const struct guard_entry *entry, uint32_t *ret_n)
+/* An entry's clauses, whatever they are by now: within bounds. */
+struct clauses {
+	uint64_t at; /* of the first */
+	uint32_t n, n_plain; /* n - n_plain is at most GUARD_MAX_PATTERNS */
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static struct clauses clauses_of(const struct guard_entry *entry)
 {
 	uint64_t at = (uint64_t)READ_ONCE(entry->clauses) * 8;
-	const struct guard_clauses *clauses = struct_at(at);
-	uint32_t n = at ? READ_ONCE(clauses->n) : 0;
+	const struct guard_clauses *header = struct_at(at);
+	struct clauses clauses = { .at = at + sizeof(*header) };
 
-	*ret_n = n < GUARD_MAX_CLAUSES ? n : GUARD_MAX_CLAUSES;
-	return at + sizeof(*clauses);
+	if (!at)
+		return clauses;
+	clauses.n = least(READ_ONCE(header->n), GUARD_MAX_CLAUSES);
+	clauses.n_plain = least(READ_ONCE(header->n_plain), clauses.n);
+	clauses.n = least(clauses.n, clauses.n_plain + GUARD_MAX_PATTERNS);
+	return clauses;
+}
+
+static const struct guard_clause *clause_at(const struct clauses *clauses, uint32_t i)
+{
+	return struct_at(clauses->at + (uint64_t)i * sizeof(struct guard_clause));
 }
 
 static void match_entry(const struct match *match, const struct guard_entry *entry)
 {
-	uint32_t n;
-	uint64_t at = clauses_of(entry, &n);
+	const struct clauses clauses = clauses_of(entry);
 
 	match->verdict->deny |= READ_ONCE(entry->deny);
 	match->verdict->report |= READ_ONCE(entry->report);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct guard_clause *clause = struct_at(at + i * sizeof(*clause));
+	for (uint32_t i = 0; i < clauses.n; i++) {
+		const struct guard_clause *clause = clause_at(&clauses, i);
 
 		if (!clause->n_exceptions || !is_excepted(clause, match->actor))
 			add_clause(match->verdict, clause);
@@ -162,30 +180,77 @@ static bool text_matches(const struct subject *subject, const char *text, const 
 	       takes_along(subject, text, directory, n);
 }
 
-/* The patterns of @base, which hangs from @directory, against the file @n names below. */
-static void match_patterns(const struct match *match, const struct guard_entry *base,
-			   const void *directory, const char *const names[], uint32_t n)
+/* The file that is looked for, below one base. */
+struct below {
+	const struct guard_entry *base;
+	const void *directory; /* the base's inode */
+	const char *const *names; /* last one first */
+	uint32_t n;
+};
+
+static void match_clause(const struct match *match, const struct below *below,
+			 const struct guard_clause *clause)
 {
+	const char *text = at_offset(READ_ONCE(clause->text));
 	struct verdict *verdict = match->verdict;
-	uint32_t n_clauses;
-	uint64_t at = clauses_of(base, &n_clauses);
 
-	for (uint32_t i = 0; i < n_clauses; i++) {
-		const struct guard_clause *clause = struct_at(at + i * sizeof(*clause));
-		const char *text = at_offset(READ_ONCE(clause->text));
-
-		if (!text_matches(match->subject, text, directory, names, n) ||
-		    (clause->n_exceptions && is_excepted(clause, match->actor)))
-			continue;
-		/* The event is told by the nearest base, or by one that refuses more. */
-		if (!verdict->depth || clause->deny & ~verdict->deny) {
-			verdict->base_super = inode_super(directory);
-			verdict->base_ino = inode_ino(directory);
-			verdict->base_generation = inode_generation(directory);
-			verdict->depth = n;
-		}
-		add_clause(verdict, clause);
+	if (!text_matches(match->subject, text, below->directory, below->names, below->n) ||
+	    (clause->n_exceptions && is_excepted(clause, match->actor)))
+		return;
+	/* The event is told by the nearest base, or by one that refuses more. */
+	if (!verdict->depth || clause->deny & ~verdict->deny) {
+		verdict->base_super = inode_super(below->directory);
+		verdict->base_ino = inode_ino(below->directory);
+		verdict->base_generation = inode_generation(below->directory);
+		verdict->depth = below->n;
 	}
+	add_clause(verdict, clause);
+}
+
+/* The first plain clause with this hash, or a greater one. */
+static uint32_t find_plain(const struct clauses *clauses, uint32_t hash)
+{
+	uint32_t from = clauses->n - clauses->n_plain, to = clauses->n;
+
+	while (from < to) {
+		uint32_t middle = from + (to - from) / 2;
+
+		if (READ_ONCE(clause_at(clauses, middle)->hash) < hash)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+static void match_plain(const struct match *match, const struct below *below,
+			const struct clauses *clauses)
+{
+	uint32_t hash, i;
+
+	if (below->n > GLOB_MAX_DEPTH)
+		return;
+	hash = glob_hash_names(below->names, below->n);
+	for (i = find_plain(clauses, hash); i < clauses->n; i++) {
+		const struct guard_clause *clause = clause_at(clauses, i);
+
+		if (READ_ONCE(clause->hash) != hash)
+			break;
+		match_clause(match, below, clause);
+	}
+}
+
+/* What hangs from a base: patterns one by one, plain paths by their hashes, unless what is below the subject counts too. */
+static void match_base(const struct match *match, const struct below *below)
+{
+	const struct clauses clauses = clauses_of(below->base);
+	bool all = match->subject->hides || match->subject->moves_to;
+	uint32_t n = all ? clauses.n : clauses.n - clauses.n_plain;
+
+	for (uint32_t i = 0; i < n; i++)
+		match_clause(match, below, clause_at(&clauses, i));
+	if (!all && clauses.n_plain)
+		match_plain(match, below, &clauses);
 }
 
 /*
@@ -219,7 +284,7 @@ static __attribute__((noinline)) void match_bases(const struct match *match, uin
 		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
 				  inode_ino(inode));
 		if (base && base->generation == inode_generation(inode))
-			match_patterns(match, base, inode, names, n);
+			match_base(match, &(struct below){ base, inode, names, n });
 	}
 	rcu_unlock();
 }
