@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 static bool at_end(const char *pattern)
 {
@@ -123,4 +124,53 @@ unsigned int glob_hash_names(const char *const names[], unsigned int n)
 			hash = hash_more(hash, "/");
 	}
 	return hash;
+}
+
+/* The names of the pattern that may come next, a bit each: where one may be "**", which may stand for none, the next too. */
+static uint64_t with_skipped(const char *pattern, uint64_t next)
+{
+	for (uint64_t bit = 1; *pattern; pattern = next_name(pattern), bit <<= 1) {
+		if (next & bit && is_double_star(pattern))
+			next |= bit << 1;
+	}
+	return next;
+}
+
+static uint64_t next_below(const char *pattern, const char *const names[], unsigned int n)
+{
+	uint64_t next = with_skipped(pattern, 1);
+
+	while (n-- > 0 && next) {
+		uint64_t after = 0, bit = 1;
+
+		for (const char *at = pattern; *at; at = next_name(at), bit <<= 1) {
+			if (!(next & bit))
+				continue;
+			if (is_double_star(at))
+				after |= bit;
+			else if (glob_match_name(at, names[n]))
+				after |= bit << 1;
+		}
+		next = with_skipped(pattern, after);
+	}
+	return next;
+}
+
+bool glob_same_below(const char *pattern, const char *const a[], unsigned int n_a,
+		     const char *const b[], unsigned int n_b)
+{
+	const char *last = pattern;
+	uint64_t in_a, in_b, end = 1;
+	unsigned int n = 0;
+
+	for (const char *at = pattern; *at; at = next_name(at), end <<= 1) {
+		if (++n > GLOB_MAX_SAME)
+			return false;
+		last = at;
+	}
+	in_a = next_below(pattern, a, n_a);
+	in_b = next_below(pattern, b, n_b);
+	if (is_double_star(last) && in_a & in_b & end >> 1)
+		return true; /* all that there can be */
+	return (in_a | end) == (in_b | end); /* nothing comes below the end */
 }

@@ -23,6 +23,11 @@ _Bool glob_match(const char *pattern, const char *const names[], unsigned int n)
 /* Could it match something below the directory that has these names (again last one first)? */
 _Bool glob_match_below(const char *pattern, const char *const names[], unsigned int n);
 
+/* Does it match the same below two directories? Of a pattern of more than GLOB_MAX_SAME names that is not told: false. */
+_Bool glob_same_below(const char *pattern, const char *const a[], unsigned int n_a,
+		      const char *const b[], unsigned int n_b);
+#define GLOB_MAX_SAME 63
+
 /* Can it match at any depth: is one of its names "**"? */
 _Bool glob_is_deep(const char *pattern);
 

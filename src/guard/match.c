@@ -154,16 +154,17 @@ static uint32_t names_below(const char *names[GLOB_MAX_DEPTH], const void *dentr
  * unless at the new place it matches the same.
  */
 static __attribute__((noinline)) bool takes_along(const struct subject *subject, const char *text,
-						  const void *directory, uint32_t depth)
+						  const void *directory, const char *const names[],
+						  uint32_t n)
 {
-	const char *names[GLOB_MAX_DEPTH];
-	uint32_t n = names_below(names, subject->moves_to, directory);
+	const char *new_names[GLOB_MAX_DEPTH];
+	uint32_t n_new = names_below(new_names, subject->moves_to, directory);
 
-	if (!n)
+	if (!n_new)
 		return true;
-	if (n > GLOB_MAX_DEPTH)
+	if (n_new > GLOB_MAX_DEPTH)
 		return !glob_is_deep(text);
-	return !(glob_match_below(text, names, n) && (glob_is_deep(text) || n == depth));
+	return !glob_same_below(text, names, n, new_names, n_new);
 }
 
 static bool text_matches(const struct subject *subject, const char *text, const void *directory,
@@ -177,7 +178,7 @@ static bool text_matches(const struct subject *subject, const char *text, const 
 	if (subject->hides)
 		return glob_match_below(text, names, n);
 	return subject->moves_to && glob_match_below(text, names, n) &&
-	       takes_along(subject, text, directory, n);
+	       takes_along(subject, text, directory, names, n);
 }
 
 /* The file that is looked for, below one base. */

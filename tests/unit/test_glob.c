@@ -275,6 +275,126 @@ static void test_all_paths(void **state)
 	compare_all_paths(few_parts, 7, few_words, 7);
 }
 
+static bool below(const char *pattern, const char *path)
+{
+	const char *names[MAX_NAMES];
+	char copy[8192];
+
+	assert_true(strlen(path) < sizeof(copy));
+	strcpy(copy, path);
+	return glob_match_below(pattern, names, split(copy, names));
+}
+
+static void test_below(void **state)
+{
+	static const struct {
+		const char *pattern, *directory;
+		bool expected;
+	} rows[] = {
+		{ "a", "a", false }, /* the directory itself */
+		{ "a/b", "a", true },	   { "a/b", "b", false },      { "a/b", "a/b", false },
+		{ "a/b/c", "a/b", true },  { "a/b/c", "a/c", false },  { "*/b", "x", true },
+		{ "x*/b", "y", false },	   { "a/**", "a", true },      { "a/**", "a/b/c", true },
+		{ "a/**", "b", false },	   { "**", "x/y", true },      { "**/b", "x/y", true },
+		{ "**/b", "b", true }, /* b/b */
+		{ "a/**/b", "a/x", true }, { "a/**/b", "x/a", false }, { "", "a", false },
+		{ "a", "", true }, /* below the base itself */
+		{ "", "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (below(rows[i].pattern, rows[i].directory) != rows[i].expected)
+			fail_msg("\"%s\" below \"%s\"", rows[i].pattern, rows[i].directory);
+}
+
+#define MAX_WORDS 128
+
+/* What a pattern matches below a directory, asked for each of the paths that there may be. */
+static void ask_all(bool ret[MAX_WORDS], const char *pattern, const struct path *directory,
+		    const char *const words[])
+{
+	struct path path;
+
+	for (unsigned int i = 1; nth_path(&path, words, 4, i); i++) {
+		const char *names[8];
+		unsigned int n = 0;
+
+		assert_true(i < MAX_WORDS);
+		while (path.n)
+			names[n++] = path.names[--path.n];
+		for (unsigned int k = directory->n; k-- > 0;)
+			names[n++] = directory->names[k];
+		ret[i] = glob_match(pattern, names, n);
+	}
+}
+
+static unsigned int turn(const char *ret[8], const struct path *path)
+{
+	for (unsigned int k = 0; k < path->n; k++)
+		ret[path->n - 1 - k] = path->names[k];
+	return path->n;
+}
+
+static void compare_below(const char *pattern, const char *const words[])
+{
+	static bool matched[64][MAX_WORDS];
+	static const bool none[MAX_WORDS];
+	const char *a[8], *b[8];
+	struct path directory;
+
+	for (unsigned int i = 0; nth_path(&directory, words, 3, i); i++) {
+		unsigned int n_a = turn(a, &directory);
+
+		assert_true(i < ARRAY_SIZE(matched));
+		ask_all(matched[i], pattern, &directory, words);
+		if (glob_match_below(pattern, a, n_a) !=
+		    (memcmp(matched[i], none, sizeof(none)) != 0))
+			fail_msg("\"%s\" below directory %u", pattern, i);
+		for (unsigned int j = 0; j <= i; j++) {
+			unsigned int n_b;
+
+			nth_path(&directory, words, 3, j);
+			n_b = turn(b, &directory);
+			if (glob_same_below(pattern, a, n_a, b, n_b) !=
+			    !memcmp(matched[i], matched[j], sizeof(none)))
+				fail_msg("\"%s\" below directories %u and %u", pattern, i, j);
+		}
+	}
+}
+
+/* Against what comes out when all there can be below is tried. */
+static void test_all_below(void **state)
+{
+	static const char *const parts[] = { "a", "b", "*", "**", NULL };
+	static const char *const words[] = { "a", "b", "c", NULL };
+	struct path pattern;
+
+	(void)state;
+	for (unsigned int i = 0; nth_path(&pattern, parts, 4, i); i++) {
+		char text[64] = "";
+
+		for (unsigned int k = 0; k < pattern.n; k++)
+			strcat(strcat(text, k ? "/" : ""), pattern.names[k]);
+		compare_below(text, words);
+	}
+}
+
+/* More names than can be compared are not the same. */
+static void test_same_limit(void **state)
+{
+	const char *a[] = { "x" }, *b[] = { "y" };
+	char pattern[2 * GLOB_MAX_SAME + 8] = "*";
+
+	(void)state;
+	for (unsigned int i = 1; i < GLOB_MAX_SAME; i++)
+		strcat(pattern, "/*");
+	assert_true(glob_same_below(pattern, a, 1, b, 1));
+	strcat(pattern, "/*");
+	assert_false(glob_same_below(pattern, a, 1, b, 1));
+	assert_false(glob_same_below(pattern, a, 1, a, 1));
+}
+
 /* Where backtracking would be exponential: the longest pattern and path there can be, in a moment. */
 static void test_bound(void **state)
 {
@@ -302,9 +422,10 @@ static void test_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_name),	  cmocka_unit_test(test_path),
-		cmocka_unit_test(test_all_names), cmocka_unit_test(test_all_paths),
-		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_name),	   cmocka_unit_test(test_path),
+		cmocka_unit_test(test_all_names),  cmocka_unit_test(test_all_paths),
+		cmocka_unit_test(test_below),	   cmocka_unit_test(test_all_below),
+		cmocka_unit_test(test_same_limit), cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
