@@ -66,10 +66,10 @@ static void weigh_one(struct outcome *outcome, const struct attempt *attempt,
 	if (!refused &&
 	    (attempt->passed || (attempt->truncates_opened && verdict->report & GUARD_OP_WRITE)))
 		return;
-	if (refused & verdict->kill)
-		outcome->killed |= told;
 	if (told == GUARD_OP_MOUNT_ABOVE)
 		told = GUARD_OP_MOUNT;
+	if (refused & verdict->kill)
+		outcome->killed |= told;
 	outcome->reported |= told;
 	outcome->denied |= refused ? told : 0;
 }
