@@ -117,6 +117,9 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -DBUILD_DIR='"$(BUILD)"' $< -o $@ $(LIBRARY) $(LIBS) -lcmocka -lbpf -lpthread
 
+# The guard itself is in it, whose fields are symbols: see tests/unit/fake_linux.h.
+$(BUILD)/tests/test_guard: private ALL_CFLAGS += -fno-pie -no-pie
+
 $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/regress.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
