@@ -245,14 +245,28 @@ static bool intern_clause(struct arena *arena, struct clause *ret, const struct 
 	return !!ret->text == !!from->text && !!ret->exceptions == !!from->n_exceptions;
 }
 
-/* What the guard searches through stands last, in order. */
-static int compare_clauses(const void *a, const void *b)
+static int compare_hashes(const void *a, const void *b)
 {
 	const struct clause *x = a, *y = b;
 
-	if (x->plain != y->plain)
-		return x->plain < y->plain ? -1 : 1;
 	return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+/* What the guard searches through stands last, in the order of its hashes; the rest as it came. */
+static bool intern_clauses(struct arena *arena, struct clause *to, const struct table_clause *from,
+			   size_t n)
+{
+	size_t n_patterns = 0, n_plain = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct clause clause;
+
+		if (!intern_clause(arena, &clause, &from[i]))
+			return false;
+		to[clause.plain ? n - ++n_plain : n_patterns++] = clause;
+	}
+	qsort(to + n_patterns, n_plain, sizeof(*to), compare_hashes);
+	return true;
 }
 
 int arena_intern(struct arena *arena, struct arena_block **ret, const struct table_clause *clauses,
@@ -260,16 +274,12 @@ int arena_intern(struct arena *arena, struct arena_block **ret, const struct tab
 {
 	_cleanup_(freep) struct clause *data = calloc(n, sizeof(*data));
 	struct item *block = NULL;
-	bool complete = data != NULL;
 
 	if (n == 0) {
 		*ret = NULL;
 		return 0;
 	}
-	for (size_t i = 0; complete && i < n; i++)
-		complete = intern_clause(arena, &data[i], &clauses[i]);
-	qsort(data, n, sizeof(*data), compare_clauses);
-	if (complete)
+	if (data && intern_clauses(arena, data, clauses, n))
 		block = intern(arena, true, data, n * sizeof(*data));
 	if (!block) {
 		drop_idle(arena);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "cache/table.h"
+#include "glob/glob.h"
 #include "guard/cache.h"
 #include "util/cleanup.h"
 
@@ -191,7 +192,7 @@ static void need(const struct pool *pool, struct needs *needs, int i)
 		return;
 	needs->lists[i] = true;
 	needs->n++;
-	needs->bytes += 8 + 24 * list->n;
+	needs->bytes += 8 + sizeof(struct guard_clause) * list->n;
 	for (size_t c = 0; c < list->n; c++) {
 		if (list->clauses[c].text && !needs->texts[list->text[c]]) {
 			needs->texts[list->text[c]] = true;
@@ -232,17 +233,57 @@ static void check_place(const struct places *places, uint32_t *once, uint32_t at
 	assert_int_equal(*once, at);
 }
 
+static bool is_plain(const struct table_clause *clause)
+{
+	return clause->text && !strpbrk(clause->text, "*?");
+}
+
+static unsigned int hash_of(const struct table_clause *clause)
+{
+	return glob_hash(clause->text);
+}
+
+/* Patterns as they came, then plain paths by their hashes. Returns how many of the latter. */
+static size_t in_order(const struct list *list, size_t order[MAX_LIST])
+{
+	size_t n = 0, n_patterns;
+
+	for (size_t c = 0; c < list->n; c++) {
+		if (!is_plain(&list->clauses[c]))
+			order[n++] = c;
+	}
+	n_patterns = n;
+	for (size_t c = 0; c < list->n; c++) {
+		size_t at = n;
+
+		if (!is_plain(&list->clauses[c]))
+			continue;
+		while (at > n_patterns &&
+		       hash_of(&list->clauses[order[at - 1]]) > hash_of(&list->clauses[c])) {
+			order[at] = order[at - 1];
+			at--;
+		}
+		order[at] = c;
+		n++;
+	}
+	return n - n_patterns;
+}
+
 static void check_clauses(const struct model *model, struct places *places, int i,
 			  const struct guard_entry *entry)
 {
 	const struct list *list = &model->pool.lists[i];
 	const struct guard_clauses *at = (const void *)(model->vault + entry->clauses * 8ULL);
 
+	size_t order[MAX_LIST];
+
 	check_place(places, &places->lists[i], entry->clauses, entry->clauses * 8ULL);
 	assert_int_equal(at->n, list->n);
-	for (size_t c = 0; c < list->n; c++) {
+	assert_int_equal(at->n_plain, in_order(list, order));
+	for (size_t n = 0; n < list->n; n++) {
+		const size_t c = order[n];
 		const struct table_clause *expected = &list->clauses[c];
-		const struct guard_clause *clause = &at->clause[c];
+		const struct guard_clause *clause = &at->clause[n];
 
 		assert_int_equal(clause->deny, expected->deny);
 		assert_int_equal(clause->report, expected->report);
@@ -727,6 +768,7 @@ static void test_arena_full(void **state)
 	for (unsigned int i = 0; i < 1000; i++) {
 		memset(texts + i * 1024, 'x', 1023);
 		texts[i * 1024 + (unsigned int)sprintf(texts + i * 1024, "%u", i)] = 'x';
+		texts[i * 1024 + 1022] = '*';
 		texts[i * 1024 + 1023] = '\0';
 		clauses[i] = (struct table_clause){ texts + i * 1024, i, 1, 0, NULL, 0 };
 	}
@@ -780,7 +822,7 @@ static void test_sharing(void **state)
 	assert_int_not_equal(of_a->clause[1].exceptions, of_a->clause[0].exceptions);
 	table_stats(table, &stats);
 	assert_int_equal(stats.clause_blocks, 2);
-	assert_int_equal(stats.arena_used, 2 * (8 + 2 * 24) + 2 * 8 + 80 + 40);
+	assert_int_equal(stats.arena_used, 2 * (8 + 2 * 32) + 2 * 8 + 80 + 40);
 	/* What has gone leaves its clauses behind, for the next who has the same. */
 	assert_int_equal(table_remove_super(table, SUPER(0)), 200);
 	for (entry.ino = 0; entry.ino < 20; entry.ino++) {
@@ -847,7 +889,7 @@ static void test_limits(void **state)
 	_cleanup_(freep) uint8_t *vault = vault_new(16 * MIB);
 	_cleanup_(freep) uint8_t *before = malloc(16 * MIB);
 	_cleanup_(freep) struct table_clause *clauses =
-		calloc(GUARD_MAX_CLAUSES + 1, sizeof(*clauses));
+		calloc(GUARD_MAX_PATTERNS + 1, sizeof(*clauses));
 	_cleanup_(freep) struct guard_exception *excepts =
 		calloc(GUARD_MAX_EXCEPTIONS + 1, sizeof(*excepts));
 	struct table_clause clause = { NULL, 2, 3, 0, excepts, GUARD_MAX_EXCEPTIONS };
@@ -857,19 +899,19 @@ static void test_limits(void **state)
 
 	(void)state;
 	assert_int_equal(table_new(&table, vault, 16 * MIB, false, NULL), 0);
-	for (size_t i = 0; i <= GUARD_MAX_CLAUSES; i++)
+	for (size_t i = 0; i <= GUARD_MAX_PATTERNS; i++)
 		clauses[i] = (struct table_clause){ "*", 2, 3, 0, NULL, 0 };
-	assert_int_equal(table_set(table, &base, clauses, GUARD_MAX_CLAUSES, NULL), 0);
+	assert_int_equal(table_set(table, &base, clauses, GUARD_MAX_PATTERNS, NULL), 0);
 	assert_int_equal(table_set(table, &file, &clause, 1, NULL), 0);
 	memcpy(before, vault, 16 * MIB);
-	check_refused(table, &base, clauses, GUARD_MAX_CLAUSES + 1, -E2BIG, "4096");
+	check_refused(table, &base, clauses, GUARD_MAX_PATTERNS + 1, -E2BIG, "4096");
 	clause.n_exceptions++;
 	check_refused(table, &file, &clause, 1, -E2BIG, "4096 exceptions");
 	check_refused(table, &file, clauses, 1, -EINVAL, "pattern");
 	check_refused(table, &base, &(struct table_clause){ .deny = 1 }, 1, -EINVAL, "pattern");
 	check_refused(table, &super, &(struct table_clause){ .deny = 1 }, 1, -EINVAL, "files");
 	assert_memory_equal(before, vault, 16 * MIB);
-	assert_int_equal(clauses_of(vault, look(vault, base.key, 2))->n, GUARD_MAX_CLAUSES);
+	assert_int_equal(clauses_of(vault, look(vault, base.key, 2))->n, GUARD_MAX_PATTERNS);
 	assert_int_equal(clauses_of(vault, look(vault, file.key, 3))->clause[0].n_exceptions,
 			 GUARD_MAX_EXCEPTIONS);
 }

@@ -1091,7 +1091,7 @@ static void test_many_patterns(void **state)
  */
 static void test_many_at_once(void **state)
 {
-	static char names[GUARD_MAX_CLAUSES + 10][24];
+	static char names[GUARD_MAX_PATTERNS + 10][24];
 	struct fixture *f = *state;
 	struct watch watch = watch_of(f, f->one, 1), file = watch_of(f, f->one, 0);
 	const struct guard_clause *patterns;
@@ -1100,7 +1100,7 @@ static void test_many_at_once(void **state)
 
 	assert_int_equal(watches_begin(f->watches, NULL), 0);
 	watch.where = file.where = WATCH_LIVE | WATCH_BUILDING;
-	for (size_t i = 0; i < GUARD_MAX_CLAUSES + 10; i++) {
+	for (size_t i = 0; i < GUARD_MAX_PATTERNS + 10; i++) {
 		snprintf(names[i], sizeof(names[i]), "directory-%04zu/*.conf", i);
 		watch.pattern = names[i];
 		assert_int_equal(watches_add(f->watches, &watch, NULL), 1);
@@ -1110,17 +1110,17 @@ static void test_many_at_once(void **state)
 	assert_int_equal(watches_align(f->watches, &err), -E2BIG);
 	assert_non_null(strstr(err.message, "more than 4096 patterns"));
 	assert_int_equal(watches_align(f->watches, NULL), 0); /* the others are gone */
-	assert_int_equal(watches_count(f->watches), GUARD_MAX_CLAUSES + 1);
+	assert_int_equal(watches_count(f->watches), GUARD_MAX_PATTERNS + 1);
 	for (unsigned int published = 0; published < 2; published++) {
 		assert_masks(look(f, SUPER, 11), WRITE, WRITE | FOLLOW);
 		patterns = patterns_of(f, &n);
-		assert_int_equal(n, GUARD_MAX_CLAUSES);
+		assert_int_equal(n, GUARD_MAX_PATTERNS);
 		for (size_t i = 0; i < n; i++)
 			assert_string_equal(text_of(f, &patterns[i]), names[n - 1 - i]);
 		if (!published)
 			watches_publish(f->watches);
 	}
-	assert_int_equal(f->one->n_refs, 1 + GUARD_MAX_CLAUSES + 1);
+	assert_int_equal(f->one->n_refs, 1 + GUARD_MAX_PATTERNS + 1);
 }
 
 /* The table being built has the less room for patterns: as many as fit there hold in both. */
