@@ -43,6 +43,7 @@ struct container {
 	struct container_words words; /* what its engine calls it: the guest's own word */
 	unsigned int words_tries;
 	uint64_t words_next_ns;
+	struct watch *watches; /* in its name: see watches.c */
 	struct layer_use *layers; /* the layers of its root, if that is an overlay; a list, owned */
 };
 

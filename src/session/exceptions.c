@@ -74,6 +74,15 @@ bool exceptions_select(const struct exceptions *exceptions, const struct contain
 	return false;
 }
 
+bool exceptions_by_container(const struct exceptions *exceptions)
+{
+	for (size_t i = 0; exceptions && i < exceptions->rule->n_except; i++) {
+		if (exceptions->rule->except[i].by_container)
+			return true;
+	}
+	return false;
+}
+
 struct rows {
 	struct guard_exception *row;
 	size_t n, room;

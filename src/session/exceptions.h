@@ -28,6 +28,9 @@ struct exceptions *exceptions_unref(struct exceptions *exceptions);
 /* Are some of them for containers that @container is one of? */
 bool exceptions_select(const struct exceptions *exceptions, const struct container *container);
 
+/* Are some of them for containers at all? Accepts NULL. */
+bool exceptions_by_container(const struct exceptions *exceptions);
+
 /*
  * As the guard reads them: the product of what is given, with the containers there are now. Returns how many, or -ENOMEM; the array is
  * the caller's to free. More than GUARD_MAX_EXCEPTIONS are cut off: then less is excepted, not more.

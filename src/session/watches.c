@@ -7,15 +7,19 @@
 
 #include "util/cleanup.h"
 
-#define N_BUCKETS 16384
+#define N_BUCKETS 65536
+#define N_SUPERS 4096
 #define MAX_WATCHES (1u << 20)
 
 struct watches {
 	struct table *table;
 	const struct containers *containers;
 	struct watch *buckets[N_BUCKETS];
+	struct watch *supers[N_SUPERS]; /* by super block */
 	bool has_fresh[N_BUCKETS];
-	size_t n;
+	uint32_t fresh[N_BUCKETS]; /* the buckets that have, in the order they came */
+	size_t n_fresh;
+	size_t n, n_by_container; /* the latter: with exceptions for containers */
 	bool building;
 };
 
@@ -60,19 +64,67 @@ static uint32_t kills(const struct watch *watch)
 
 static struct watch **bucket(const struct watches *watches, uint64_t key, uint64_t ino)
 {
-	return (struct watch **)&watches->buckets[GUARD_HASH(key, ino) >> 50];
+	return (struct watch **)&watches->buckets[GUARD_HASH(key, ino) >> 48];
 }
 
-_Static_assert(N_BUCKETS == 1 << (64 - 50), "the hash picks a bucket");
+_Static_assert(N_BUCKETS == 1 << (64 - 48), "the hash picks a bucket");
+
+/*
+ * Each watch is on three lists: its bucket's, by entry; its container's, and its super block's. So what goes costs what
+ * there is of it, however many others there are.
+ */
+static void put(struct watch *watch, struct watch **head)
+{
+	watch->next = *head;
+	watch->at = head;
+	if (watch->next)
+		watch->next->at = &watch->next;
+	*head = watch;
+}
+
+static void put_below(struct watches *watches, struct watch *watch)
+{
+	struct watch **head = &watches->supers[GUARD_HASH(watch->super, 0) >> 52];
+
+	watch->next_below = *head;
+	watch->at_below = head;
+	if (watch->next_below)
+		watch->next_below->at_below = &watch->next_below;
+	*head = watch;
+}
+
+_Static_assert(N_SUPERS == 1 << (64 - 52), "the hash picks a list");
+
+static void own(struct watch *watch, struct container *container)
+{
+	watch->container = container_ref(container);
+	watch->next_own = container->watches;
+	watch->at_own = &container->watches;
+	if (watch->next_own)
+		watch->next_own->at_own = &watch->next_own;
+	container->watches = watch;
+}
+
+static void disown(struct watch *watch)
+{
+	*watch->at_own = watch->next_own;
+	if (watch->next_own)
+		watch->next_own->at_own = watch->at_own;
+	watch->container = container_unref(watch->container);
+}
 
 /* Takes it out of the books; its entry is the caller's to bring in line. */
-static void drop(struct watches *watches, struct watch **at)
+static void drop(struct watches *watches, struct watch *watch)
 {
-	struct watch *watch = *at;
-
-	*at = watch->next;
+	*watch->at = watch->next;
+	if (watch->next)
+		watch->next->at = watch->at;
+	*watch->at_below = watch->next_below;
+	if (watch->next_below)
+		watch->next_below->at_below = watch->at_below;
 	watches->n--;
-	container_unref(watch->container);
+	watches->n_by_container -= exceptions_by_container(watch->exceptions);
+	disown(watch);
 	exceptions_unref(watch->exceptions);
 	free(watch->base_path);
 	free(watch->text);
@@ -85,7 +137,7 @@ struct watches *watches_free(struct watches *watches)
 		return NULL;
 	for (size_t i = 0; i < N_BUCKETS; i++) {
 		while (watches->buckets[i])
-			drop(watches, &watches->buckets[i]);
+			drop(watches, watches->buckets[i]);
 	}
 	free(watches);
 	return NULL;
@@ -238,16 +290,18 @@ static bool same_text(const char *a, const char *b)
 /* A layer's is every container's that has the layer; what stands above several files of a rule, or follows one, is there once. */
 static bool is_same(const struct watch *a, const struct watch *b)
 {
-	if (a->kind != b->kind || a->generation != b->generation || a->plan != b->plan ||
-	    !same_text(a->pattern, b->pattern))
+	bool is_rules = a->kind == WATCH_ABOVE || a->kind == WATCH_MOUNT;
+
+	if (a->kind != b->kind || (!is_rules && a->item != b->item) ||
+	    a->generation != b->generation || a->plan != b->plan)
 		return false;
 	if (a->kind == WATCH_LAYER)
-		return a->item == b->item && a->exceptions == b->exceptions;
+		return a->exceptions == b->exceptions && same_text(a->pattern, b->pattern);
 	if (a->container != b->container || a->where != b->where || a->levels < b->levels)
 		return false;
-	if (a->kind == WATCH_ABOVE || a->kind == WATCH_MOUNT)
-		return a->operations == b->operations && a->item->rule == b->item->rule;
-	return a->item == b->item;
+	if (is_rules && (a->operations != b->operations || a->item->rule != b->item->rule))
+		return false;
+	return same_text(a->pattern, b->pattern);
 }
 
 static struct watch *find_same(const struct watch *first, const struct watch *like)
@@ -261,8 +315,13 @@ static struct watch *find_same(const struct watch *first, const struct watch *li
 
 static void mark_fresh(struct watches *watches, struct watch *watch)
 {
+	size_t i = (size_t)(bucket(watches, watch->key, watch->ino) - watches->buckets);
+
 	watch->fresh = true;
-	watches->has_fresh[bucket(watches, watch->key, watch->ino) - watches->buckets] = true;
+	if (watches->has_fresh[i])
+		return;
+	watches->has_fresh[i] = true;
+	watches->fresh[watches->n_fresh++] = (uint32_t)i;
 }
 
 static bool copy_texts(struct watch *watch, const struct watch *like)
@@ -306,38 +365,96 @@ int watches_add(struct watches *watches, const struct watch *like, struct error 
 		free(watch);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	if (watch->container)
-		container_ref(watch->container);
+	own(watch, like->container);
 	exceptions_ref(watch->exceptions);
-	watch->next = *head;
-	*head = watch;
+	watches->n_by_container += exceptions_by_container(watch->exceptions);
+	put(watch, head);
+	put_below(watches, watch);
 	mark_fresh(watches, watch);
 	watches->n++;
 	return 1;
 }
 
-static struct watch **first_fresh(struct watch **at)
+static struct watch *first_fresh(struct watch *watch)
 {
-	while (*at && !(*at)->fresh)
-		at = &(*at)->next;
-	return at;
+	while (watch && !watch->fresh)
+		watch = watch->next;
+	return watch;
 }
 
 /* An entry's fresh watches stand in its bucket newest first, between others'. */
-static struct watch **newest_fresh(struct watches *watches, uint64_t key, uint64_t ino)
+static struct watch *newest_fresh(struct watches *watches, uint64_t key, uint64_t ino)
 {
-	struct watch **at = first_fresh(bucket(watches, key, ino));
+	struct watch *watch = first_fresh(*bucket(watches, key, ino));
 
-	while (*at && ((*at)->key != key || (*at)->ino != ino))
-		at = first_fresh(&(*at)->next);
-	return at;
+	while (watch && (watch->key != key || watch->ino != ino))
+		watch = first_fresh(watch->next);
+	return watch;
+}
+
+typedef bool (*watch_test_t)(const struct watch *watch, const void *data);
+
+/* Watches that go, one after the other; the entry of those before is brought in line when another's begin. */
+struct removal {
+	uint64_t key, ino;
+	unsigned int where; /* 0: nothing to bring in line */
+};
+
+static void removal_end(struct watches *watches, struct removal *removal)
+{
+	if (removal->where)
+		align(watches, removal->key, removal->ino, removal->where, NULL);
+	removal->where = 0;
+}
+
+static void removal_take(struct watches *watches, struct removal *removal, struct watch *watch)
+{
+	if (watch->key != removal->key || watch->ino != removal->ino)
+		removal_end(watches, removal);
+	removal->key = watch->key;
+	removal->ino = watch->ino;
+	removal->where |= watch->where;
+	drop(watches, watch);
+}
+
+/* Of a container's watches, those. */
+static void remove_own(struct watches *watches, const struct container *container,
+		       watch_test_t test, const void *data)
+{
+	struct watch *watch = container->watches, *next;
+	struct removal removal = { 0 };
+
+	for (; watch; watch = next) {
+		next = watch->next_own;
+		if (test(watch, data))
+			removal_take(watches, &removal, watch);
+	}
+	removal_end(watches, &removal);
+}
+
+static bool of_super(const struct watch *watch, const void *super)
+{
+	return watch->super == *(const uint64_t *)super;
+}
+
+/* There is no room for it. What is on a super block without a mark would outlive that: it goes too. */
+static void give_up(struct watches *watches, struct watch *watch)
+{
+	struct container *container = container_ref(watch->container);
+	const uint64_t key = watch->key, super = watch->super;
+	bool is_mark = watch->kind == WATCH_MARK;
+
+	drop(watches, watch);
+	if (is_mark && !next_at(watches, key, 0, NULL, WATCH_LIVE | WATCH_BUILDING))
+		remove_own(watches, container, of_super, &super);
+	container_unref(container);
 }
 
 static int align_fresh(struct watches *watches, uint64_t key, uint64_t ino, struct error *err)
 {
 	const unsigned int all = WATCH_LIVE | WATCH_BUILDING;
 	unsigned int where = 0;
-	struct watch *watch = NULL, **newest;
+	struct watch *watch = NULL, *newest;
 	int r, ret = 0;
 
 	while ((watch = next_at(watches, key, ino, watch, all)))
@@ -345,9 +462,9 @@ static int align_fresh(struct watches *watches, uint64_t key, uint64_t ino, stru
 	while ((r = align(watches, key, ino, where, err)) < 0) {
 		ret = r;
 		newest = newest_fresh(watches, key, ino);
-		if (!*newest)
+		if (!newest)
 			break;
-		drop(watches, newest);
+		give_up(watches, newest);
 	}
 	while ((watch = next_at(watches, key, ino, watch, all)))
 		watch->fresh = false;
@@ -358,59 +475,29 @@ int watches_align(struct watches *watches, struct error *err)
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < N_BUCKETS; i++) {
-		struct watch *fresh;
+	for (size_t i = 0; i < watches->n_fresh; i++) {
+		struct watch **head = &watches->buckets[watches->fresh[i]], *fresh;
 
-		while (watches->has_fresh[i] && (fresh = *first_fresh(&watches->buckets[i]))) {
+		while ((fresh = first_fresh(*head))) {
 			int r = align_fresh(watches, fresh->key, fresh->ino, err);
 
 			ret = r < 0 ? r : ret;
 		}
-		watches->has_fresh[i] = false;
+		watches->has_fresh[watches->fresh[i]] = false;
 	}
+	watches->n_fresh = 0;
 	return ret;
 }
 
-typedef bool (*watch_test_t)(const struct watch *watch, const void *data);
-
-static void remove_where(struct watches *watches, watch_test_t test, const void *data)
+static bool is_not_layer(const struct watch *watch, const void *data)
 {
-	for (size_t i = 0; i < N_BUCKETS; i++) {
-		struct watch **at = &watches->buckets[i];
-
-		while (*at) {
-			struct watch gone = **at;
-
-			if (!test(&gone, data)) {
-				at = &(*at)->next;
-				continue;
-			}
-			drop(watches, at);
-			align(watches, gone.key, gone.ino, gone.where, NULL);
-		}
-	}
+	(void)data;
+	return watch->kind != WATCH_LAYER;
 }
 
-struct of_kind {
-	const struct container *container;
-	enum watch_kind kind;
-};
-
-static bool of_container(const struct watch *watch, const void *container)
+static bool of_kind(const struct watch *watch, const void *kind)
 {
-	return watch->container == container && watch->kind != WATCH_LAYER;
-}
-
-static bool of_kind(const struct watch *watch, const void *data)
-{
-	const struct of_kind *want = data;
-
-	return watch->container == want->container && watch->kind == want->kind;
-}
-
-static bool of_super(const struct watch *watch, const void *super)
-{
-	return watch->super == *(const uint64_t *)super;
+	return watch->kind == *(const enum watch_kind *)kind;
 }
 
 static bool not_building(const struct watch *watch, const void *data)
@@ -446,9 +533,8 @@ static void pass_on(const struct watches *watches, struct watch *watch, struct c
 
 	if (!to)
 		return;
-	container_ref(to);
-	container_unref(watch->container);
-	watch->container = to;
+	disown(watch);
+	own(watch, to);
 }
 
 /* Is it one that @container has by @use? With exceptions it is one container's alone. */
@@ -463,20 +549,18 @@ static bool is_used(const struct watch *watch, const struct layer_use *use,
 static void leave_layer(struct watches *watches, struct container *container,
 			const struct layer_use *use)
 {
-	struct watch **at = bucket(watches, use->key, use->ino);
+	struct watch *watch = *bucket(watches, use->key, use->ino), *next;
 	unsigned int changed = 0;
 
-	while (*at) {
-		struct watch *watch = *at;
-
-		if (!is_used(watch, use, container)) {
-			at = &watch->next;
-		} else if (--watch->n_users) {
+	for (; watch; watch = next) {
+		next = watch->next;
+		if (!is_used(watch, use, container))
+			continue;
+		if (--watch->n_users) {
 			pass_on(watches, watch, container);
-			at = &watch->next;
 		} else {
 			changed |= watch->where;
-			drop(watches, at);
+			drop(watches, watch);
 		}
 	}
 	if (changed)
@@ -492,28 +576,33 @@ void watches_remove_container(struct watches *watches, struct container *contain
 		leave_layer(watches, container, use);
 		free(use);
 	}
-	remove_where(watches, of_container, container);
+	remove_own(watches, container, is_not_layer, NULL);
 }
 
 void watches_remove_super(struct watches *watches, uint64_t super)
 {
-	remove_where(watches, of_super, &super);
+	struct watch *watch = watches->supers[GUARD_HASH(super, 0) >> 52], *next;
+	struct removal removal = { 0 };
+
+	for (; watch; watch = next) {
+		next = watch->next_below;
+		if (watch->super == super)
+			removal_take(watches, &removal, watch);
+	}
+	removal_end(watches, &removal);
 }
 
 void watches_remove_file(struct watches *watches, uint64_t key, uint64_t ino, uint32_t generation)
 {
-	struct watch **at = bucket(watches, key, ino);
+	struct watch *watch = *bucket(watches, key, ino), *next;
 	unsigned int where = 0;
 
-	while (*at) {
-		struct watch *watch = *at;
-
-		if (watch->key != key || watch->ino != ino || watch->generation != generation) {
-			at = &watch->next;
+	for (; watch; watch = next) {
+		next = watch->next;
+		if (watch->key != key || watch->ino != ino || watch->generation != generation)
 			continue;
-		}
 		where |= watch->where;
-		drop(watches, at);
+		drop(watches, watch);
 	}
 	if (where)
 		align(watches, key, ino, where, NULL);
@@ -521,32 +610,29 @@ void watches_remove_file(struct watches *watches, uint64_t key, uint64_t ino, ui
 
 bool watches_remove_kind(struct watches *watches, struct container *container, enum watch_kind kind)
 {
-	const struct of_kind want = { container, kind };
 	size_t before = watches->n;
 
-	remove_where(watches, of_kind, &want);
+	remove_own(watches, container, of_kind, &kind);
 	return watches->n != before;
 }
 
 void watches_settle(struct watches *watches, const struct container *container,
 		    const char *hostname, bool decided)
 {
-	for (size_t i = 0; i < N_BUCKETS; i++) {
-		for (struct watch *w = watches->buckets[i]; w; w = w->next) {
-			if (w->container != container || !w->undecided)
-				continue;
-			w->selected = policy_selects(&rule_of(w)->containers, container->name.id,
-						     container->name.engine, hostname);
-			w->undecided = !decided;
-			mark_fresh(watches, w);
-		}
+	for (struct watch *w = container->watches; w; w = w->next_own) {
+		if (!w->undecided)
+			continue;
+		w->selected = policy_selects(&rule_of(w)->containers, container->name.id,
+					     container->name.engine, hostname);
+		w->undecided = !decided;
+		mark_fresh(watches, w);
 	}
 	watches_align(watches, NULL);
 }
 
 void watches_refresh_exceptions(struct watches *watches, const struct container *container)
 {
-	for (size_t i = 0; i < N_BUCKETS; i++) {
+	for (size_t i = 0; i < N_BUCKETS && watches->n_by_container; i++) {
 		for (struct watch *w = watches->buckets[i]; w; w = w->next) {
 			if (exceptions_select(w->exceptions, container))
 				mark_fresh(watches, w);
@@ -573,15 +659,14 @@ static void end_building(struct watches *watches, watch_test_t gone)
 {
 	watches->building = false;
 	for (size_t i = 0; i < N_BUCKETS; i++) {
-		struct watch **at = &watches->buckets[i];
+		struct watch *next;
 
-		while (*at) {
-			if (gone(*at, NULL)) {
-				drop(watches, at);
-			} else {
-				(*at)->where = WATCH_LIVE;
-				at = &(*at)->next;
-			}
+		for (struct watch *watch = watches->buckets[i]; watch; watch = next) {
+			next = watch->next;
+			if (gone(watch, NULL))
+				drop(watches, watch);
+			else
+				watch->where = WATCH_LIVE;
 		}
 	}
 }

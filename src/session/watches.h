@@ -38,7 +38,9 @@ enum watch_kind {
 };
 
 struct watch {
-	struct watch *next; /* in its bucket */
+	struct watch *next, **at; /* in its bucket; at: what points to it */
+	struct watch *next_own, **at_own; /* its container's */
+	struct watch *next_below, **at_below; /* its super block's, and some others' */
 	uint64_t key, ino; /* as in guard_entry */
 	uint64_t super; /* with which it goes */
 	uint32_t generation;
@@ -67,7 +69,7 @@ struct watches *watches_new(struct table *table, const struct containers *contai
 struct watches *watches_free(struct watches *watches);
 
 /*
- * Adds a watch (a copy of @like and of its texts; next, fresh and n_users are set here), which holds from watches_align() on.
+ * Adds a watch (a copy of @like and of its texts; the links, fresh and n_users are set here), which holds from watches_align() on.
  * A watch of the same container, item and place is not added twice: then, of a layer's, its users are counted. Returns 1
  * when it was added or counted, 0 when it was there.
  */
