@@ -233,10 +233,6 @@ static bool intern_clause(struct arena *arena, struct clause *ret, const struct 
 		.kill = from->kill,
 		.n_exceptions = from->n_exceptions,
 	};
-	if (from->text && !strpbrk(from->text, "*?")) {
-		ret->plain = 1;
-		ret->hash = glob_hash(from->text);
-	}
 	if (from->text)
 		ret->text = intern(arena, false, from->text, strlen(from->text) + 1);
 	if (from->n_exceptions)
@@ -245,27 +241,42 @@ static bool intern_clause(struct arena *arena, struct clause *ret, const struct 
 	return !!ret->text == !!from->text && !!ret->exceptions == !!from->n_exceptions;
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-	const struct clause *x = a, *y = b;
+struct order {
+	uint32_t plain, hash;
+	size_t index;
+};
 
-	return x->hash < y->hash ? -1 : x->hash > y->hash;
+static int compare_order(const void *a, const void *b)
+{
+	const struct order *x = a, *y = b;
+
+	if (x->plain != y->plain)
+		return x->plain < y->plain ? -1 : 1;
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* What the guard searches through stands last, in the order of its hashes; the rest as it came. */
+/* What the guard searches through stands last, in the order of its hashes; all else as it came. */
 static bool intern_clauses(struct arena *arena, struct clause *to, const struct table_clause *from,
 			   size_t n)
 {
-	size_t n_patterns = 0, n_plain = 0;
+	_cleanup_(freep) struct order *order = calloc(n, sizeof(*order));
 
-	for (size_t i = 0; i < n; i++) {
-		struct clause clause;
+	for (size_t i = 0; order && i < n; i++) {
+		bool plain = from[i].text && !strpbrk(from[i].text, "*?");
 
-		if (!intern_clause(arena, &clause, &from[i]))
-			return false;
-		to[clause.plain ? n - ++n_plain : n_patterns++] = clause;
+		order[i] = (struct order){ plain, plain ? glob_hash(from[i].text) : 0, i };
 	}
-	qsort(to + n_patterns, n_plain, sizeof(*to), compare_hashes);
+	if (!order)
+		return false;
+	qsort(order, n, sizeof(*order), compare_order);
+	for (size_t i = 0; i < n; i++) {
+		if (!intern_clause(arena, &to[i], &from[order[i].index]))
+			return false;
+		to[i].plain = order[i].plain;
+		to[i].hash = order[i].hash;
+	}
 	return true;
 }
 
