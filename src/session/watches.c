@@ -16,6 +16,7 @@ struct watches {
 	const struct containers *containers;
 	struct watch *buckets[N_BUCKETS];
 	struct watch *supers[N_SUPERS]; /* by super block */
+	struct watch *likes[N_BUCKETS]; /* by entry and item: see is_same() */
 	bool has_fresh[N_BUCKETS];
 	uint32_t fresh[N_BUCKETS]; /* the buckets that have, in the order they came */
 	size_t n_fresh;
@@ -69,9 +70,23 @@ static struct watch **bucket(const struct watches *watches, uint64_t key, uint64
 
 _Static_assert(N_BUCKETS == 1 << (64 - 48), "the hash picks a bucket");
 
+/* What stands above several files of a rule is there once: see is_same(). */
+static bool is_rules(const struct watch *watch)
+{
+	return watch->kind == WATCH_ABOVE || watch->kind == WATCH_MOUNT;
+}
+
+static struct watch **likes(struct watches *watches, const struct watch *watch)
+{
+	uint64_t what = is_rules(watch) ? watch->item->rule : (uintptr_t)watch->item;
+
+	return &watches->likes[GUARD_HASH(watch->key, watch->ino + what * 0xff51afd7ed558ccdULL) >>
+			       48];
+}
+
 /*
- * Each watch is on three lists: its bucket's, by entry; its container's, and its super block's. So what goes costs what
- * there is of it, however many others there are.
+ * Each watch is on four lists: its bucket's, by entry; by what it would be added again as; its container's, and its super
+ * block's. So what comes or goes costs what there is of it, however many others there are.
  */
 static void put(struct watch *watch, struct watch **head)
 {
@@ -94,6 +109,17 @@ static void put_below(struct watches *watches, struct watch *watch)
 }
 
 _Static_assert(N_SUPERS == 1 << (64 - 52), "the hash picks a list");
+
+static void put_like(struct watches *watches, struct watch *watch)
+{
+	struct watch **head = likes(watches, watch);
+
+	watch->next_like = *head;
+	watch->at_like = head;
+	if (watch->next_like)
+		watch->next_like->at_like = &watch->next_like;
+	*head = watch;
+}
 
 static void own(struct watch *watch, struct container *container)
 {
@@ -122,6 +148,9 @@ static void drop(struct watches *watches, struct watch *watch)
 	*watch->at_below = watch->next_below;
 	if (watch->next_below)
 		watch->next_below->at_below = watch->at_below;
+	*watch->at_like = watch->next_like;
+	if (watch->next_like)
+		watch->next_like->at_like = watch->at_like;
 	watches->n--;
 	watches->n_by_container -= exceptions_by_container(watch->exceptions);
 	disown(watch);
@@ -290,23 +319,21 @@ static bool same_text(const char *a, const char *b)
 /* A layer's is every container's that has the layer; what stands above several files of a rule, or follows one, is there once. */
 static bool is_same(const struct watch *a, const struct watch *b)
 {
-	bool is_rules = a->kind == WATCH_ABOVE || a->kind == WATCH_MOUNT;
-
-	if (a->kind != b->kind || (!is_rules && a->item != b->item) ||
+	if (a->kind != b->kind || (!is_rules(a) && a->item != b->item) ||
 	    a->generation != b->generation || a->plan != b->plan)
 		return false;
 	if (a->kind == WATCH_LAYER)
 		return a->exceptions == b->exceptions && same_text(a->pattern, b->pattern);
 	if (a->container != b->container || a->where != b->where || a->levels < b->levels)
 		return false;
-	if (is_rules && (a->operations != b->operations || a->item->rule != b->item->rule))
+	if (is_rules(a) && (a->operations != b->operations || a->item->rule != b->item->rule))
 		return false;
 	return same_text(a->pattern, b->pattern);
 }
 
-static struct watch *find_same(const struct watch *first, const struct watch *like)
+static struct watch *find_same(struct watches *watches, const struct watch *like)
 {
-	for (struct watch *watch = (struct watch *)first; watch; watch = watch->next) {
+	for (struct watch *watch = *likes(watches, like); watch; watch = watch->next_like) {
 		if (watch->key == like->key && watch->ino == like->ino && is_same(watch, like))
 			return watch;
 	}
@@ -347,7 +374,7 @@ int watches_add(struct watches *watches, const struct watch *like, struct error 
 {
 	struct watch **head = bucket(watches, like->key, like->ino), *watch;
 
-	watch = find_same(*head, like);
+	watch = find_same(watches, like);
 	if (watch && watch->kind == WATCH_LAYER)
 		share(watches, watch, like);
 	if (watch)
@@ -370,6 +397,7 @@ int watches_add(struct watches *watches, const struct watch *like, struct error 
 	watches->n_by_container += exceptions_by_container(watch->exceptions);
 	put(watch, head);
 	put_below(watches, watch);
+	put_like(watches, watch);
 	mark_fresh(watches, watch);
 	watches->n++;
 	return 1;

@@ -41,6 +41,7 @@ struct watch {
 	struct watch *next, **at; /* in its bucket; at: what points to it */
 	struct watch *next_own, **at_own; /* its container's */
 	struct watch *next_below, **at_below; /* its super block's, and some others' */
+	struct watch *next_like, **at_like; /* those that it would be added again as */
 	uint64_t key, ino; /* as in guard_entry */
 	uint64_t super; /* with which it goes */
 	uint32_t generation;
