@@ -131,11 +131,17 @@ $(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
 # Run in the guest, whatever is installed there.
-GUEST_PROGRAMS := scale
+GUEST_PROGRAMS := scale fsops
 $(BUILD)/tests/guest/%: tests/vm/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
+
+FSOPS := $(wildcard tests/vm/unchanged/*.c)
+$(BUILD)/tests/guest/fsops: $(FSOPS) $(wildcard tests/vm/unchanged/*.h)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $(FSOPS)
 
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
 vm-programs: $(BUILD)/tests/damage $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
