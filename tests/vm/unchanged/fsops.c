@@ -8,11 +8,13 @@
  * times of day, inode numbers, pids, pointers, sizes of directories.
  *
  * DIR is an absolute path.
- * usage: fsops prepare SEED DIR           makes a tree to start from
- *        fsops run SEED DIR [ROUNDS]      operates on it, having made it if it is not there; prints all results, then the tree
- *        fsops remove DIR                 whatever attributes its files have got
- *        fsops write FILE                 opens a file that is there for writing
- *        fsops pause                      does nothing, as a container's only process
+ * usage: fsops prepare SEED DIR     makes a tree to start from
+ *        fsops run SEED DIR         operates on it, having made it if it is not there; prints all results, then the tree
+ *        fsops remove DIR           whatever attributes its files have got
+ *        fsops try FROM TO DIR...   run and remove in DIR/FROM to DIR/TO, all at the same time; the number is the seed in the
+ *                                   first DIR, and 100 more in each DIR after it
+ *        fsops write FILE           opens a file that is there for writing
+ *        fsops pause                does nothing, as a container's only process
  */
 #include <err.h>
 #include <errno.h>
@@ -239,7 +241,6 @@ static void become_user(void)
 struct stage {
 	pthread_barrier_t barrier;
 	uint64_t seed;
-	unsigned int n_rounds;
 	struct journal *journals[N_WORKERS];
 };
 
@@ -274,7 +275,7 @@ static void work(struct worker *w, struct stage *stage)
 	signal(SIGIO, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &limit);
 	umask(022);
-	for (unsigned int round = 0; round < stage->n_rounds; round++) {
+	for (unsigned int round = 0; round < N_ROUNDS; round++) {
 		act(w, AREA_OWN, 45);
 		act(w, AREA_SHARED, 20);
 		pthread_barrier_wait(&stage->barrier);
@@ -307,7 +308,7 @@ static void *shared_memory(size_t size)
 	return at;
 }
 
-static struct stage *new_stage(uint64_t seed, unsigned int n_rounds)
+static struct stage *new_stage(uint64_t seed)
 {
 	struct stage *stage = shared_memory(sizeof(*stage));
 	pthread_barrierattr_t attributes;
@@ -316,7 +317,6 @@ static struct stage *new_stage(uint64_t seed, unsigned int n_rounds)
 	pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
 	pthread_barrier_init(&stage->barrier, &attributes, N_WORKERS);
 	stage->seed = seed;
-	stage->n_rounds = n_rounds;
 	for (unsigned int i = 0; i < N_WORKERS; i++)
 		stage->journals[i] = shared_memory(JOURNAL_SIZE);
 	return stage;
@@ -348,9 +348,9 @@ static bool prepared(const char *dir)
 	return is;
 }
 
-static int run(uint64_t seed, const char *dir, unsigned int n_rounds)
+static int run(uint64_t seed, const char *dir, FILE *to)
 {
-	struct stage *stage = new_stage(seed, n_rounds);
+	struct stage *stage = new_stage(seed);
 	pid_t pids[N_WORKERS];
 	bool well;
 
@@ -365,9 +365,70 @@ static int run(uint64_t seed, const char *dir, unsigned int n_rounds)
 	}
 	well = wait_for_workers(pids);
 	for (unsigned int i = 0; i < N_WORKERS; i++)
-		fwrite(stage->journals[i]->text, stage->journals[i]->length, 1, stdout);
-	tree_list(stdout, AT_FDCWD, dir, "");
-	return well && fflush(stdout) == 0 ? 0 : 1;
+		fwrite(stage->journals[i]->text, stage->journals[i]->length, 1, to);
+	tree_list(to, AT_FDCWD, dir, "");
+	return well && fflush(to) == 0 ? 0 : 1;
+}
+
+struct
+try {
+	char *dir;
+	int output; /* a memfd */
+	pid_t pid;
+};
+
+static void try_one(const struct try *try, unsigned int seed)
+{
+	FILE *to = fdopen(dup(try->output), "w");
+	int status = run(seed, try->dir, to);
+
+	if (tree_remove(AT_FDCWD, try->dir) < 0) {
+		warn("%s cannot be removed", try->dir);
+		status = 1;
+	}
+	_exit(status);
+}
+
+static struct try start_try(const char *dir, unsigned int number, unsigned int seed)
+{
+	struct try try = { .output = memfd_create("output", 0) };
+
+	if (asprintf(&try.dir, "%s/%u", dir, number) < 0 || try.output < 0)
+		err(1, "memory");
+	try.pid = fork();
+	if (try.pid == 0)
+		try_one(&try, seed);
+	return try;
+}
+
+/* Prints what it printed, and its status. */
+static int end_try(struct try *try, size_t number)
+{
+	int status = 0;
+	ssize_t n;
+
+	waitpid(try->pid, &status, 0);
+	lseek(try->output, 0, SEEK_SET);
+	while ((n = read(try->output, io_buffer(), LARGEST_IO)) > 0)
+		fwrite(io_buffer(), n, 1, stdout);
+	printf("== %zu: status %#x\n", number, status);
+	free(try->dir);
+	close(try->output);
+	return status;
+}
+
+static int try_all(unsigned int from, unsigned int to, char *dirs[])
+{
+	struct try tries[64];
+	size_t n = 0;
+	int status = 0;
+
+	for (unsigned int i = 0; dirs[i]; i++)
+		for (unsigned int number = from; number <= to && n < 64; number++)
+			tries[n++] = start_try(dirs[i], number, number + 100 * i);
+	for (size_t i = 0; i < n; i++)
+		status |= end_try(&tries[i], i);
+	return status || fflush(stdout) ? 1 : 0;
 }
 
 static int open_for_writing(const char *path)
@@ -385,9 +446,10 @@ int main(int argc, char *argv[])
 		prepare(strtoull(argv[2], NULL, 10), argv[3]);
 		return 0;
 	}
-	if (!strcmp(verb, "run") && (argc == 4 || argc == 5))
-		return run(strtoull(argv[2], NULL, 10), argv[3],
-			   argc == 5 ? atoi(argv[4]) : N_ROUNDS);
+	if (!strcmp(verb, "run") && argc == 4)
+		return run(strtoull(argv[2], NULL, 10), argv[3], stdout);
+	if (!strcmp(verb, "try") && argc > 4)
+		return try_all(atoi(argv[2]), atoi(argv[3]), argv + 4);
 	if (!strcmp(verb, "remove") && argc == 3)
 		return tree_remove(AT_FDCWD, argv[2]) ? 1 : 0;
 	if (!strcmp(verb, "write") && argc == 3)
@@ -395,6 +457,7 @@ int main(int argc, char *argv[])
 	if (!strcmp(verb, "pause") && argc == 2)
 		for (;;)
 			pause();
-	errx(2, "usage: fsops prepare SEED DIR | run SEED DIR [ROUNDS] | remove DIR | write FILE | "
+	errx(2, "usage: fsops prepare SEED DIR | run SEED DIR | remove DIR | try FROM TO DIR... | "
+		"write FILE | "
 		"pause");
 }
