@@ -32,7 +32,8 @@ memory := ram space
 vmm := qmp memory_map registers machine qemu_args
 profile := kallsyms types modules locate profile
 introspect := kernel layout reader task mount path pathbuf file cgroup container overlay \
-	open_files caches dcache page_cache cmdline container_json container_words keeper
+	open_files caches dcache page_cache cmdline container_json container_words keeper \
+	runtime
 policy := policy yaml rule exception selector schema pattern
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8

@@ -201,6 +201,17 @@ static bool read_name(struct container_name *ret, struct name parent, struct nam
 	return false;
 }
 
+bool container_is_id(const char *text, size_t n)
+{
+	/* Not "." nor "..", which lead elsewhere. */
+	if (!n || n >= sizeof(((struct container_name *)0)->id) || strspn(text, ".") >= n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!is_name_char(text[i]))
+			return false;
+	return true;
+}
+
 bool container_from_cgroup(struct container_name *ret, const char *path)
 {
 	struct container_name found;

@@ -26,4 +26,7 @@ struct container_name {
  */
 bool container_from_cgroup(struct container_name *ret, const char *path);
 
+/* May the text at @text be a container's id: as long as fits, of the characters that engines allow? Pure. */
+bool container_is_id(const char *text, size_t n);
+
 #endif

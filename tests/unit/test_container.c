@@ -162,11 +162,25 @@ static void test_forms(void **state)
 	}
 }
 
+static void test_is_id(void **state)
+{
+	(void)state;
+	assert_true(container_is_id("web-1_a.b/rest", 9));
+	assert_true(container_is_id(LONG71, 71));
+	assert_true(container_is_id("..a", 3));
+	assert_false(container_is_id(LONG71 "x", 72));
+	assert_false(container_is_id("web/rest", 4));
+	assert_false(container_is_id("web", 0));
+	assert_false(container_is_id(".", 1));
+	assert_false(container_is_id("..", 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_pods),
+		cmocka_unit_test(test_is_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
