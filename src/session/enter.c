@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "introspect/keeper.h"
+#include "introspect/runtime.h"
 #include "session/layers.h"
 #include "session/sweep.h"
 #include "session/tell.h"
@@ -20,20 +22,38 @@
 #define ATTACH_NS 15000000000ULL /* three sweeps: until then those that ran are found */
 #define MAX_FAILED 5 /* tries to resolve a container again */
 
-struct container *enter_container(struct session *session, uint64_t mnt_ns, uint32_t pid_ns,
+/*
+ * By its cgroup; where that does not tell, by what its runtime or its keeper says. Without any of these a pid name space of its
+ * own tells a container from a confined service.
+ */
+static bool name_container(const struct session *session, struct container_name *ret,
+			   const struct kernel_task *task, const char *cgroup_path)
+{
+	uint64_t mnt_ns = task->mnt_ns_sequence;
+
+	if (container_from_cgroup(ret, cgroup_path))
+		return true;
+	if (task->pid_ns_inum == session->guest_pid_ns)
+		return false;
+	if (session->caches && (runtime_container(ret, session->caches, cgroup_path) ||
+				keeper_container(ret, session->caches, task->address, mnt_ns)))
+		return true;
+	*ret = (struct container_name){ 0 };
+	snprintf(ret->id, sizeof(ret->id), "mnt-%llu", (unsigned long long)mnt_ns);
+	return true;
+}
+
+struct container *enter_container(struct session *session, const struct kernel_task *task,
 				  const char *cgroup_path)
 {
+	uint64_t mnt_ns = task->mnt_ns_sequence;
 	struct container *container = containers_find(&session->containers, mnt_ns);
 	struct container_name name = { 0 };
 
 	if (container || !mnt_ns || mnt_ns == session->guest_mnt_ns)
 		return container;
-	if (!container_from_cgroup(&name, cgroup_path)) {
-		/* No engine's mark. A pid name space of its own tells a container from a confined service. */
-		if (pid_ns == session->guest_pid_ns)
-			return NULL;
-		snprintf(name.id, sizeof(name.id), "mnt-%llu", (unsigned long long)mnt_ns);
-	}
+	if (!name_container(session, &name, task, cgroup_path))
+		return NULL;
 	container = containers_add(&session->containers, mnt_ns);
 	if (!container)
 		return NULL;
@@ -489,7 +509,7 @@ static struct container *container_of_start(struct session *session, uint64_t ad
 	container = containers_find(&session->containers, task.mnt_ns_sequence);
 	if (container)
 		return container->starting == address ? container : NULL;
-	container = enter_container(session, task.mnt_ns_sequence, task.pid_ns_inum, cgroup_path);
+	container = enter_container(session, &task, cgroup_path);
 	if (container) {
 		container->before_start = true;
 		container->starting = container->task = address;

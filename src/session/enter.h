@@ -41,10 +41,9 @@ void enter_place_watch(struct entering *entering, struct watch *watch,
 int enter_watch(struct entering *entering, const struct watch *watch);
 
 /*
- * The container that a process with these name spaces and cgroup path lives in; entered when it is new. NULL when
- * it lives in none.
+ * The container that a process with this cgroup path lives in; entered when it is new. NULL when it lives in none.
  */
-struct container *enter_container(struct session *session, uint64_t mnt_ns, uint32_t pid_ns,
+struct container *enter_container(struct session *session, const struct kernel_task *task,
 				  const char *cgroup_path);
 
 /*

@@ -59,8 +59,7 @@ static int look_at(const struct kernel_task *task, void *data)
 		if (kernel_cgroup_path(session->kernel, task->address, cgroup_path,
 				       sizeof(cgroup_path)) < 0)
 			return 0;
-		container = enter_container(session, task->mnt_ns_sequence, task->pid_ns_inum,
-					    cgroup_path);
+		container = enter_container(session, task, cgroup_path);
 		if (!container)
 			return 0;
 		container->wanted = true;

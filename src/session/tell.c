@@ -15,15 +15,20 @@
 static void learn_words(struct session *session, struct container *container)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct container_words words;
+	int r;
 
 	if (!session->caches || container->words_tries >= WORDS_TRIES ||
 	    now < container->words_next_ns)
 		return;
 	container->words_tries++;
 	container->words_next_ns = now + WORDS_AGAIN_NS;
-	if (container_words_read(&container->words, session->caches, &container->name,
-				 container->task, container->mnt_ns) == 0)
+	r = container_words_read(&words, session->caches, &container->name, container->task,
+				 container->mnt_ns);
+	if (r == 0)
 		container->words_tries = WORDS_TRIES;
+	if (r == 0 || !container->words.name[0])
+		container->words = words; /* what was known once stays */
 }
 
 void tell_container(struct session *session, struct event_container *to, struct container *from)
@@ -39,7 +44,8 @@ void tell_container(struct session *session, struct event_container *to, struct 
 	snprintf(to->image, sizeof(to->image), "%s", words->image);
 	snprintf(to->pod_name, sizeof(to->pod_name), "%s", words->pod_name);
 	snprintf(to->pod_namespace, sizeof(to->pod_namespace), "%s", words->pod_namespace);
-	snprintf(to->pod_uid, sizeof(to->pod_uid), "%s", words->pod_uid);
+	snprintf(to->pod_uid, sizeof(to->pod_uid), "%s",
+		 *from->name.pod_uid ? from->name.pod_uid : words->pod_uid);
 }
 
 void tell_notice(struct session *session, const char *what, enum policy_severity severity,
