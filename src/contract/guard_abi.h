@@ -240,11 +240,6 @@ enum guard_role { /* the file's, in an operation on two names */
 	GUARD_ROLE_TARGET,
 };
 
-enum guard_path_kind {
-	GUARD_PATH_SEEN, /* as the process sees it */
-	GUARD_PATH_IN_SUPER, /* from the root of the file system: no more was known */
-};
-
 /* Texts are offsets from the start of the slot to NUL-terminated strings, or GUARD_NO_TEXT. */
 struct guard_file_record {
 	struct guard_record record;
@@ -255,7 +250,7 @@ struct guard_file_record {
 	uint32_t asked; /* not 0: the guard waits, and decides after the host has handled this */
 	uint32_t depth; /* matched by a pattern: names below the base; 0: by identity */
 	uint32_t role; /* enum guard_role */
-	uint32_t path_kind; /* enum guard_path_kind, of both paths */
+	uint32_t unused_role;
 	struct guard_identity file, base; /* a file that does not exist yet has ino 0 */
 	uint64_t dentry_from, dentry_to; /* rename: addresses. An exchange comes twice, swapped */
 	uint64_t file_size;
@@ -263,7 +258,10 @@ struct guard_file_record {
 	uint32_t nested; /* not 0: with credentials other than the task's own, as a file system does on a layer below */
 	uint64_t space; /* a mount: in which mount name space */
 	struct guard_process process;
-	uint16_t path, other_path, executable, unused_text;
+	uint16_t path; /* as the process sees it; or no text */
+	uint16_t super_path; /* from the root of the file system: its last `depth` names are below the base */
+	uint16_t other_path; /* the other name, also from the root of the file system; or no text */
+	uint16_t executable;
 };
 
 enum guard_follow_cause {
@@ -285,10 +283,11 @@ struct guard_resolved {
 	uint32_t name; /* index into the names */
 	int32_t error; /* 0 or -errno; then there is no identity */
 	struct guard_identity file;
+	uint64_t inode; /* address */
 	uint32_t mode, unused;
 };
 
-#define GUARD_VIEW_RESOLVED 12 /* they are on the guard's stack for a moment */
+#define GUARD_VIEW_RESOLVED 10 /* they are on the guard's stack for a moment */
 
 enum guard_view_cause {
 	GUARD_VIEW_PIVOT, /* pivot_root */
@@ -327,7 +326,7 @@ _Static_assert(sizeof(struct guard_mailbox) <= GUARD_MAILBOX_SLOTS, "so is the m
 _Static_assert(sizeof(struct guard_record) == 24, "record");
 _Static_assert(sizeof(struct guard_identity) == 24, "identity");
 _Static_assert(sizeof(struct guard_process) == 192, "process");
-_Static_assert(sizeof(struct guard_resolved) == 40, "resolved");
+_Static_assert(sizeof(struct guard_resolved) == 48, "resolved");
 _Static_assert(sizeof(struct guard_file_record) <= 512, "the rest of the slot is for texts");
 _Static_assert(sizeof(struct guard_view_record) <= GUARD_SLOT_SIZE, "a view record fits its slot");
 

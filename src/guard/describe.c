@@ -59,7 +59,9 @@ static void describe_parents(struct guard_process *process, const void *task)
 
 void describe_process(struct guard_process *process)
 {
-	const void *task = current_task(), *cred = task_cred(task), *leader;
+	const void *task = current_task(), *leader;
+	const void *cred =
+		task_real_cred(task); /* its own, whatever a file system acts with just now */
 
 	process->pid = task_tgid(task);
 	process->tid = task_pid(task);

@@ -26,6 +26,9 @@ static uint32_t operations_of(const void *file)
 		operations |= GUARD_OP_READ;
 	if (mode & FMODE_WRITE)
 		operations |= GUARD_OP_WRITE;
+	/* Now: overlayfs opens, and copies up without the content, before the file is truncated. */
+	if (file_flags(file) & O_TRUNC && !(mode & FMODE_CREATED))
+		operations |= GUARD_OP_TRUNCATE;
 	return operations;
 }
 

@@ -134,13 +134,10 @@ int guard_inode_rename(void *old_directory, void *old_dentry, void *new_director
 	return 0;
 }
 
-static int judge_inode(const void *dentry, uint32_t operation, bool truncates_opened)
+static int judge_inode(const void *dentry, uint32_t operation)
 {
 	const void *inode = dentry_inode(dentry);
-	struct attempt attempt = {
-		.operations = operation,
-		.truncates_opened = truncates_opened,
-	};
+	struct attempt attempt = { .operations = operation };
 
 	if (!inode || !maybe_watched(inode_super(inode), inode))
 		return 0;
@@ -150,12 +147,12 @@ static int judge_inode(const void *dentry, uint32_t operation, bool truncates_op
 
 /*
  * What notify_change() was asked for. With a change of size or owner come changes of mode and times that the kernel
- * makes itself; so does, forced, the loss of setuid bits at a write.
+ * makes itself; so does, forced, the loss of setuid bits at a write. Truncating at an open was judged with the open.
  */
 static uint32_t attribute_operation(uint32_t valid)
 {
 	if (valid & ATTR_SIZE)
-		return GUARD_OP_TRUNCATE;
+		return valid & ATTR_OPEN ? 0 : GUARD_OP_TRUNCATE;
 	if (valid & (ATTR_UID | ATTR_GID))
 		return GUARD_OP_CHOWN;
 	if (valid & ATTR_MODE)
@@ -165,17 +162,15 @@ static uint32_t attribute_operation(uint32_t valid)
 
 int guard_inode_setattr(void *dentry, void *attributes)
 {
-	uint32_t valid = iattr_valid(attributes), operation = attribute_operation(valid);
-	bool opened = (valid & (ATTR_OPEN | ATTR_FILE)) == (ATTR_OPEN | ATTR_FILE) &&
-		      file_mode(iattr_file(attributes)) & FMODE_WRITE;
+	uint32_t operation = attribute_operation(iattr_valid(attributes));
 
-	return operation ? judge_inode(dentry, operation, opened) : 0;
+	return operation ? judge_inode(dentry, operation) : 0;
 }
 
 int guard_inode_setxattr(void *user_namespace, void *dentry)
 {
 	(void)user_namespace;
-	return judge_inode(dentry, GUARD_OP_XATTR, false);
+	return judge_inode(dentry, GUARD_OP_XATTR);
 }
 
 /* Overlayfs brings the file from a lower layer to the upper. */
@@ -189,6 +184,7 @@ int guard_inode_copy_up(void *dentry)
 	if (!inode || !maybe_watched(inode_super(inode), inode))
 		return 0;
 	attempt.subject = entry_of(dentry, inode);
+	attempt.subject.of_overlay = true;
 	r = judge(&attempt, &followed);
 	if (followed && directory && !is_directory(inode))
 		follow_name(inode, directory, dentry, GUARD_FOLLOW_COPIED);

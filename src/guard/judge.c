@@ -4,12 +4,12 @@
 #include "guard/describe.h"
 #include "guard/view.h"
 
-#define TEXT_PATH 640
-#define TEXT_OTHER 448
+#define TEXT_PATH 640 /* or the other path: no hook knows both */
+#define TEXT_SUPER_PATH 512
 #define TEXT_EXECUTABLE 448
 #define TEXT_NAME 256
 
-_Static_assert(sizeof(struct guard_file_record) + TEXT_PATH + TEXT_OTHER + TEXT_EXECUTABLE <=
+_Static_assert(sizeof(struct guard_file_record) + TEXT_PATH + TEXT_SUPER_PATH + TEXT_EXECUTABLE <=
 		       GUARD_SLOT_SIZE,
 	       "texts fit behind the record");
 _Static_assert(sizeof(struct guard_follow_record) + TEXT_NAME <= GUARD_SLOT_SIZE, "so does a name");
@@ -31,7 +31,7 @@ static uint32_t more_general(const struct attempt *attempt, uint32_t operation, 
 	case GUARD_OP_TRUNCATE:
 		return GUARD_OP_WRITE;
 	case GUARD_OP_MOUNT:
-		return attempt->named_only ? 0 : GUARD_OP_MOUNT_ABOVE;
+		return GUARD_OP_MOUNT_ABOVE;
 	case GUARD_OP_CREATE:
 		return missing && deny ? GUARD_OP_WRITE
 				       : 0; /* the open that follows is told as a write */
@@ -53,6 +53,15 @@ struct outcome {
 	uint32_t operations, reported, denied, killed;
 };
 
+/* An open for writing that also truncates is a write, where that is told, unless only the truncating is refused. */
+static bool belongs_to_write(const struct attempt *attempt, const struct verdict *verdict)
+{
+	uint32_t told = verdict->deny | verdict->report;
+
+	return attempt->operations & told & GUARD_OP_WRITE &&
+	       (verdict->deny & GUARD_OP_WRITE || !(verdict->deny & GUARD_OP_TRUNCATE));
+}
+
 static void weigh_one(struct outcome *outcome, const struct attempt *attempt,
 		      const struct verdict *verdict, uint32_t operation)
 {
@@ -63,8 +72,9 @@ static void weigh_one(struct outcome *outcome, const struct attempt *attempt,
 	told = refused ?: counts_as(attempt, operation, verdict->report, false);
 	if (!told)
 		return;
-	if (!refused &&
-	    (attempt->passed || (attempt->truncates_opened && verdict->report & GUARD_OP_WRITE)))
+	if (!refused && attempt->passed)
+		return;
+	if (operation == GUARD_OP_TRUNCATE && belongs_to_write(attempt, verdict))
 		return;
 	if (told == GUARD_OP_MOUNT_ABOVE)
 		told = GUARD_OP_MOUNT;
@@ -104,14 +114,14 @@ static void describe_texts(struct guard_file_record *record, const struct attemp
 {
 	uint32_t text = sizeof(*record);
 
-	record->path_kind = attempt->path ? GUARD_PATH_SEEN : GUARD_PATH_IN_SUPER;
-	record->path = record->other_path = GUARD_NO_TEXT;
+	record->path = record->super_path = record->other_path = GUARD_NO_TEXT;
 	if (attempt->path)
 		record->path = describe_path(record, &text, TEXT_PATH, attempt->path);
-	else if (attempt->subject.dentry)
-		record->path = describe_dentry(record, &text, TEXT_PATH, attempt->subject.dentry);
-	if (attempt->other)
-		record->other_path = describe_dentry(record, &text, TEXT_OTHER, attempt->other);
+	else if (attempt->other)
+		record->other_path = describe_dentry(record, &text, TEXT_PATH, attempt->other);
+	if (attempt->subject.dentry)
+		record->super_path =
+			describe_dentry(record, &text, TEXT_SUPER_PATH, attempt->subject.dentry);
 	record->executable = describe_executable(record, &text, TEXT_EXECUTABLE);
 }
 

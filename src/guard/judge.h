@@ -14,8 +14,6 @@ struct attempt {
 	const void *from, *to; /* rename: as the kernel gave them */
 	uint64_t space; /* not 0: a mount in this name space */
 	bool passed; /* a descriptor that is received: told only where it is refused */
-	bool truncates_opened; /* the open for writing has been judged already */
-	bool named_only; /* a mount that hides nothing below: only what a rule names itself */
 	bool strips_identity; /* refused wherever anything is */
 };
 

@@ -38,6 +38,7 @@ KERNEL_FIELD(uint32_t, inode_gid, "inode.i_gid")
 KERNEL_FIELD(uint32_t, inode_links, "inode.i_nlink")
 KERNEL_FIELD(uint64_t, inode_size, "inode.i_size")
 KERNEL_FIELD(uint32_t, super_device, "super_block.s_dev")
+KERNEL_FIELD(void *, super_root, "super_block.s_root")
 
 KERNEL_FIELD(void *, dentry_inode, "dentry.d_inode")
 KERNEL_FIELD(void *, dentry_parent, "dentry.d_parent")
@@ -45,7 +46,6 @@ KERNEL_FIELD(const char *, dentry_name, "dentry.d_name.name")
 KERNEL_FIELD(void *, path_dentry, "path.dentry")
 
 KERNEL_FIELD(uint32_t, iattr_valid, "iattr.ia_valid")
-KERNEL_FIELD(void *, iattr_file, "iattr.ia_file")
 KERNEL_FIELD(void *, vma_file, "vm_area_struct.vm_file")
 KERNEL_FIELD(uint64_t, vma_flags, "vm_area_struct.vm_flags")
 
@@ -82,6 +82,7 @@ extern const char upid_struct_size[] __asm__("size.upid");
 
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
+#define FMODE_CREATED 0x100000
 #define FMODE_EXEC 0x20 /* of f_flags: __FMODE_EXEC */
 #define FMODE_BACKING 0x2000000 /* since Linux 62d53c4a1dfe (v6.5); before, the bit is not used */
 #define LOOKUP_FOLLOW 0x1
@@ -98,19 +99,21 @@ extern const char upid_struct_size[] __asm__("size.upid");
 #define ATTR_ATIME 0x10
 #define ATTR_MTIME 0x20
 #define ATTR_FORCE 0x200
-#define ATTR_FILE 0x2000
 #define ATTR_OPEN 0x8000
 
 /* uapi */
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
+#define O_TRUNC 01000
 #define PROT_WRITE 0x2
 #define MAP_TYPE 0xf
 #define MAP_SHARED 0x1
 #define MAP_SHARED_VALIDATE 0x3
 #define VM_WRITE 0x2
 #define VM_SHARED 0x8
+#define MS_RDONLY 0x1
 #define MS_REMOUNT 0x20
+#define MS_BIND 0x1000
 #define MS_MOVE 0x2000
 #define MS_PROPAGATION 0x1e0000 /* unbindable, private, slave, shared */
 

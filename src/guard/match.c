@@ -308,7 +308,7 @@ static void find_at(const struct match *match, uint64_t table, uint64_t key, uin
 	const struct guard_entry *entry;
 
 	__builtin_memset(match->verdict, 0, sizeof(*match->verdict));
-	if (is_judged_above(table))
+	if (!subject->of_overlay && is_judged_above(table))
 		return;
 	if (subject->inode) {
 		entry = cache_find(vault_bytes, table, key, ino);

@@ -16,6 +16,7 @@ struct subject {
 	const void *dentry; /* where patterns are looked for; NULL: nowhere */
 	uint64_t super;
 	const void *moves_to; /* a directory that is renamed: the other dentry; or NULL */
+	bool of_overlay; /* overlayfs itself asks, of its own file: not a layer's */
 	bool hides; /* a directory that is mounted upon: patterns that reach below it count */
 };
 

@@ -21,7 +21,7 @@ static uint64_t known_space(const void *vfsmount)
 	return space != READ_ONCE(vault.guest_space) && space_is_known(space, &refused) ? space : 0;
 }
 
-static __attribute__((noinline)) int judge_mount(uint64_t space, const void *dentry, bool hides)
+static __attribute__((noinline)) int judge_mount(uint64_t space, const void *dentry)
 {
 	const void *inode = dentry_inode(dentry);
 	struct attempt attempt = {
@@ -32,8 +32,7 @@ static __attribute__((noinline)) int judge_mount(uint64_t space, const void *den
 	if (!inode)
 		return 0;
 	attempt.subject = subject_of(inode, dentry, inode_super(inode));
-	attempt.subject.hides = hides;
-	attempt.named_only = !hides;
+	attempt.subject.hides = true;
 	return judge(&attempt, NULL);
 }
 
@@ -48,9 +47,24 @@ static int judge_moved(const char *name)
 		return 0;
 	space = known_space(source.mnt);
 	if (space)
-		r = judge_mount(space, source.dentry, true);
+		r = judge_mount(space, source.dentry);
 	path_put(&source);
 	return r;
+}
+
+/*
+ * Propagation hides nothing. A whole file system that is remounted passes guard_sb_remount(). And a runtime makes the root
+ * read-only (runc: after pivot_root), which hides nothing either.
+ */
+static bool is_harmless(const struct kernel_path *path, unsigned long flags)
+{
+	const struct kernel_path *root = fs_root(task_fs(current_task()));
+
+	if (!(flags & MS_REMOUNT))
+		return flags & MS_PROPAGATION;
+	if (!(flags & MS_BIND))
+		return true;
+	return flags & MS_RDONLY && path->mnt == root->mnt && path->dentry == root->dentry;
 }
 
 int guard_sb_mount(const char *name, const struct kernel_path *path, const char *type,
@@ -61,10 +75,23 @@ int guard_sb_mount(const char *name, const struct kernel_path *path, const char 
 
 	(void)type;
 	(void)data;
-	if (likely(!space) || (flags & MS_PROPAGATION && !(flags & MS_REMOUNT)))
+	if (likely(!space) || is_harmless(path, flags))
 		return 0;
-	r = judge_mount(space, path->dentry, !(flags & MS_REMOUNT));
+	r = judge_mount(space, path->dentry);
 	return r || !(flags & MS_MOVE) ? r : judge_moved(name);
+}
+
+/* A whole file system gets other options, by mount(2) or fsconfig(2). */
+int guard_sb_remount(const void *super, void *options)
+{
+	uint64_t space = current_space();
+	bool refused;
+
+	(void)options;
+	if (likely(!space || space == READ_ONCE(vault.guest_space)) ||
+	    !space_is_known(space, &refused))
+		return 0;
+	return judge_mount(space, super_root(super));
 }
 
 int guard_move_mount(const struct kernel_path *from, const struct kernel_path *to)
@@ -73,9 +100,9 @@ int guard_move_mount(const struct kernel_path *from, const struct kernel_path *t
 	int r = 0;
 
 	if (space)
-		r = judge_mount(space, from->dentry, true);
+		r = judge_mount(space, from->dentry);
 	space = known_space(to->mnt);
-	return r || !space ? r : judge_mount(space, to->dentry, true);
+	return r || !space ? r : judge_mount(space, to->dentry);
 }
 
 int guard_sb_umount(const void *mount, int flags)
@@ -83,7 +110,7 @@ int guard_sb_umount(const void *mount, int flags)
 	uint64_t space = known_space(mount);
 
 	(void)flags;
-	return space ? judge_mount(space, vfsmount_root(mount), true) : 0;
+	return space ? judge_mount(space, vfsmount_root(mount)) : 0;
 }
 
 /*
@@ -97,7 +124,7 @@ int guard_sb_pivotroot(const struct kernel_path *old_path, const struct kernel_p
 
 	(void)old_path;
 	if (space)
-		return judge_mount(space, root->dentry, true);
+		return judge_mount(space, root->dentry);
 	return resolve_start(new_path, GUARD_VIEW_PIVOT);
 }
 

@@ -40,6 +40,7 @@ static void resolve_name(struct guard_resolved *resolved, const struct kernel_pa
 		return;
 	inode = dentry_inode(path.dentry);
 	describe_identity(&resolved->file, inode);
+	resolved->inode = (uint64_t)inode;
 	resolved->mode = inode_mode(inode);
 	path_put(&path);
 }

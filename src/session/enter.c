@@ -293,6 +293,7 @@ static void enter_item(struct entering *entering, const struct plan_item *item)
 	if (!is_usable(resolved) || (watch.pattern && !S_ISDIR(resolved->mode)))
 		return;
 	if (!watch.pattern) {
+		watch.inode = resolved->inode;
 		enter_place_watch(entering, &watch, &resolved->file);
 		place_mount(entering, item, GUARD_OP_MOUNT, &resolved->file, item->path);
 		place_all_above(entering, item, session->plan->names[name].parent);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "introspect/overlay.h"
 #include "util/log.h"
@@ -66,6 +68,51 @@ static void enter_creds(struct entering *entering, uint64_t cred)
 	enter_watch(entering, &watch);
 }
 
+/* Is it still the inode that was resolved? */
+static bool is_inode(const struct kernel *kernel, const struct guard_resolved *resolved)
+{
+	struct kernel_inode inode;
+
+	return kernel_inode_read(kernel, resolved->inode, &inode) == 0 &&
+	       inode.super == resolved->file.super && inode.ino == resolved->file.ino &&
+	       inode.generation == resolved->file.generation;
+}
+
+static void enter_below(struct entering *entering, const struct plan_item *item, uint64_t address)
+{
+	struct watch watch =
+		enter_start_watch(entering, item, WATCH_BELOW, POLICY_ALL & ~NOT_BELOW);
+	struct kernel_inode inode;
+
+	if (!address || kernel_inode_read(entering->session->kernel, address, &inode) < 0 ||
+	    !S_ISREG(inode.mode) || !inode.super || inode.super & 7)
+		return;
+	enter_place_watch(entering, &watch,
+			  &(struct guard_identity){ inode.super, inode.ino, inode.generation, 0 });
+}
+
+/* A layer's file can be reached by no name, or another: a file handle, a hard link that was there before. */
+static void enter_files_below(struct entering *entering)
+{
+	const struct plan *plan = entering->session->plan;
+	const struct kernel *kernel = entering->session->kernel;
+
+	for (size_t i = 0; i < plan->n_items; i++) {
+		const struct plan_item *item = &plan->items[i];
+		const struct guard_resolved *resolved = &entering->view->resolved[item->name];
+		struct kernel_overlay_inode below;
+		struct error err;
+
+		if (resolved->error || resolved->file.super != entering->container->root_super ||
+		    strpbrk(item->path, "*?") || !enter_is_selected(entering, item) ||
+		    !is_inode(kernel, resolved) ||
+		    kernel_overlay_inode_read(kernel, resolved->inode, &below, &err) < 0)
+			continue;
+		enter_below(entering, item, below.upper);
+		enter_below(entering, item, below.lower);
+	}
+}
+
 static void enter_layers(struct entering *entering, const struct kernel_overlay *overlay)
 {
 	enter_creds(entering, overlay->creator_cred);
@@ -77,6 +124,7 @@ static void enter_layers(struct entering *entering, const struct kernel_overlay 
 		if (root->super && !(root->super & 7))
 			enter_layer(entering, &identity);
 	}
+	enter_files_below(entering);
 }
 
 void layers_enter(struct entering *entering)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "introspect/open_files.h"
+#include "introspect/overlay.h"
 #include "session/enter.h"
 #include "session/tell.h"
 #include "util/clock.h"
@@ -124,8 +125,61 @@ static int look_at(const struct kernel_open_file *open, void *data)
 	return 0;
 }
 
+/* One shared mapping of a file that is watched by its identity. */
+struct mapped {
+	struct session *session;
+	const struct watch *watch;
+	struct kernel_inode inode;
+	uint32_t operation;
+};
+
+static int look_at_mapping(const struct kernel_mapping *mapping, void *data)
+{
+	const struct mapped *mapped = data;
+	const struct watch *watch = mapped->watch;
+	const struct kernel_open_file open = { .task = mapping->task, .inode = mapped->inode };
+	struct looking looking = { .session = mapped->session, .open = &open, .best = watch };
+
+	snprintf(looking.path, sizeof(looking.path), "%s",
+		 watch->base_path ? watch->base_path : watch->item->path);
+	tell_one(&looking, mapped->operation);
+	return 0;
+}
+
+/* On an overlay, the file in the upper layer is what a mapping maps. */
+static void look_at_mappings(struct session *session, const struct watch *watch)
+{
+	const struct kernel *kernel = session->kernel;
+	struct mapped mapped = { .session = session, .watch = watch };
+	struct kernel_overlay_inode below;
+	struct error err;
+	uint64_t inode = watch->inode;
+
+	if (kernel_inode_read(kernel, inode, &mapped.inode) < 0 ||
+	    mapped.inode.super != watch->super || mapped.inode.ino != watch->ino ||
+	    mapped.inode.generation != watch->generation)
+		return; /* not in use, or it would be there still */
+	mapped.operation = watch->operations & POLICY_MMAP_WRITE ? POLICY_MMAP_WRITE : POLICY_WRITE;
+	if (kernel_overlay_inode_read(kernel, inode, &below, &err) == 0)
+		inode = below.upper;
+	if (inode)
+		kernel_mappings_each(kernel, inode, look_at_mapping, &mapped);
+}
+
+static void tell_mappings(struct session *session)
+{
+	for (struct container *c = session->containers.first; c; c = c->next) {
+		for (const struct watch *w = c->watches; w; w = w->next_own) {
+			if (w->kind == WATCH_FILE && w->inode && w->selected &&
+			    w->operations & (POLICY_MMAP_WRITE | POLICY_WRITE))
+				look_at_mappings(session, w);
+		}
+	}
+}
+
 void tell_open_files(struct session *session)
 {
+	tell_mappings(session);
 	if (kernel_open_files_each(session->kernel, look_at, session) < 0)
 		tell_notice(session, "open-files-unknown", POLICY_SEVERITY_MEDIUM, NULL,
 			    "not all files that processes have open could be looked at; what was "

@@ -28,7 +28,7 @@ static const char *last_names(const char *path, unsigned int n)
 struct sought {
 	const struct guard_file_record *record;
 	uint64_t file_key, file_ino, base_key;
-	char path[EVENT_PATH_MAX]; /* of which the last `depth` names are below the base */
+	char path[EVENT_PATH_MAX]; /* in its file system: the last `depth` names are below the base */
 	bool directory; /* one that moves, or is mounted upon: patterns that reach below it count */
 };
 
@@ -48,7 +48,7 @@ static struct sought seek(const struct session *session)
 		sought.file_key = GUARD_MOUNT_KEY(record->space);
 		sought.file_ino = GUARD_MOUNT_INO(record->file.super, record->file.ino);
 	}
-	ring_text(&session->ring, record->path, sought.path, sizeof(sought.path));
+	ring_text(&session->ring, record->super_path, sought.path, sizeof(sought.path));
 	return sought;
 }
 
@@ -176,30 +176,32 @@ static void fill_file(struct event_file *file, const struct guard_file_record *r
 	file->size = record->file_size;
 }
 
-/* A path from the root of the container's own file system is what a process in the container sees. */
-static bool is_seen(const struct sought *sought, const struct watch *watch)
+/* As the process sees it: where the guard could not tell, the root of the file system may be that of the process. */
+static void fill_accessed_path(struct event_file *file, const struct session *session,
+			       const struct sought *sought, const struct watch *watch)
 {
-	return sought->record->path_kind == GUARD_PATH_SEEN ||
-	       (watch && sought->record->file.super == watch->container->root_super &&
-		watch->container->mnt_ns == sought->record->process.mnt_ns);
+	ring_text(&session->ring, sought->record->path, file->accessed_path,
+		  sizeof(file->accessed_path));
+	if (!file->accessed_path[0] && watch &&
+	    sought->record->file.super == watch->container->root_super &&
+	    watch->container->mnt_ns == sought->record->process.mnt_ns)
+		snprintf(file->accessed_path, sizeof(file->accessed_path), "%s", sought->path);
 }
 
-/* As the container sees it. A process in the container sees just that; for others it is what the rule names. */
-static void fill_path(struct event *event, const struct sought *sought, const struct watch *watch)
+/* As the container sees it, however it was reached. */
+static void fill_path(struct event_file *file, const struct sought *sought,
+		      const struct watch *watch)
 {
-	struct event_file *file = &event->file;
+	const char *base = watch && watch->base_path ? watch->base_path : "";
 
-	if (is_seen(sought, watch))
-		snprintf(file->accessed_path, sizeof(file->accessed_path), "%s", sought->path);
-	if (!watch || (event->process.in_container && file->accessed_path[0]))
-		snprintf(file->path, sizeof(file->path), "%s", sought->path);
-	else if (!watch->pattern)
+	if (!watch)
 		snprintf(file->path, sizeof(file->path), "%s",
-			 watch->base_path ? watch->base_path : watch->item->path);
-	else
-		snprintf(file->path, sizeof(file->path), "%s%s",
-			 watch->base_path ? watch->base_path : "",
+			 file->accessed_path[0] ? file->accessed_path : sought->path);
+	else if (watch->pattern)
+		snprintf(file->path, sizeof(file->path), "%s%s", base,
 			 last_names(sought->path, sought->record->depth));
+	else
+		snprintf(file->path, sizeof(file->path), "%s", *base ? base : watch->item->path);
 }
 
 /*
@@ -317,7 +319,8 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 		enter_hostname_known(session, watch->container);
 		tell_container(session, &event.container, watch->container);
 	}
-	fill_path(&event, sought, watch);
+	fill_accessed_path(&event.file, session, sought, watch);
+	fill_path(&event.file, sought, watch);
 	fill_other_path(&event, session, sought);
 	fill_rule(&event, watch);
 	session->n_events++;

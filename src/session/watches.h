@@ -30,6 +30,7 @@ enum watch_kind {
 	WATCH_ABOVE, /* a directory above it: of one of its rule's files, for all of them */
 	WATCH_NAME, /* a base: a pattern, or a plain path, that hangs from a directory */
 	WATCH_LAYER, /* the same, from a layer's root, for all containers that have this layer */
+	WATCH_BELOW, /* an entry for the same file in a layer: by other names there, or by none */
 	WATCH_MOUNT, /* a file or directory where the container's mounts are judged */
 	WATCH_LAZY, /* a base: nothing is entered yet */
 	WATCH_MARK, /* the rest have no item: a super block's mark, */
@@ -43,6 +44,7 @@ struct watch {
 	struct watch *next_below, **at_below; /* its super block's, and some others' */
 	struct watch *next_like, **at_like; /* those that it would be added again as */
 	uint64_t key, ino; /* as in guard_entry */
+	uint64_t inode; /* address, of a file; may be stale */
 	uint64_t super; /* with which it goes */
 	uint32_t generation;
 	enum watch_kind kind;
