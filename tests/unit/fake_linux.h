@@ -53,6 +53,7 @@ extern char fake_behind_vault[], fake_behind_mailbox[];
 
 struct super_block {
 	_Alignas(64) uint32_t s_dev;
+	struct dentry *s_root;
 };
 
 struct inode {
@@ -81,7 +82,6 @@ struct file {
 
 struct iattr {
 	uint32_t ia_valid;
-	struct file *ia_file;
 };
 
 struct vm_area_struct {
@@ -159,12 +159,12 @@ __attribute__((used, noinline)) static void fields(void)
 	FIELD(inode, i_nlink);
 	FIELD(inode, i_size);
 	FIELD(super_block, s_dev);
+	FIELD(super_block, s_root);
 	FIELD(dentry, d_inode);
 	FIELD(dentry, d_parent);
 	SYMBOL("field.dentry.d_name.name", offsetof(struct dentry, name));
 	FIELD(path, dentry);
 	FIELD(iattr, ia_valid);
-	FIELD(iattr, ia_file);
 	FIELD(vm_area_struct, vm_file);
 	FIELD(vm_area_struct, vm_flags);
 	FIELD(vfsmount, mnt_root);
@@ -507,6 +507,7 @@ static void fake_start(void)
 	for (size_t i = 0; i < 3; i++) {
 		fake.supers[i].s_dev = 8 << 20 | (uint32_t)i;
 		fake.roots[i] = fake_name(NULL, "/");
+		fake.supers[i].s_root = fake.roots[i];
 		fake.roots[i]->d_inode = fake_inode(&fake.supers[i], S_IFDIR | 0755);
 		fake.spaces[i].seq = 100 + i;
 		fake.proxies[i].mnt_ns = &fake.spaces[i];

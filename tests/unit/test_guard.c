@@ -208,9 +208,9 @@ static int run(struct dentry *dentry)
 	return guard_file_open(&file);
 }
 
-static int set_attributes(struct dentry *dentry, uint32_t valid, struct file *file)
+static int set_attributes(struct dentry *dentry, uint32_t valid)
 {
-	struct iattr attributes = { .ia_valid = valid, .ia_file = file };
+	struct iattr attributes = { .ia_valid = valid };
 
 	return guard_inode_setattr(dentry, &attributes);
 }
@@ -258,8 +258,8 @@ static void test_open(void **state)
 	assert_int_equal(record->mode, 0100644);
 	assert_int_equal(record->uid, 7);
 	assert_int_equal(record->gid, 8);
-	assert_int_equal(record->path_kind, GUARD_PATH_SEEN);
-	assert_string_equal(text(record, record->path), "/etc/shadow");
+	assert_int_not_equal(record->path, GUARD_NO_TEXT);
+	assert_string_equal(text(record, record->super_path), "/etc/shadow");
 	assert_string_equal(text(record, record->executable), "/bin/cat");
 	assert_null(text(record, record->other_path));
 	assert_int_equal(record->record.time_ns, 42);
@@ -358,9 +358,8 @@ static void test_patterns(void **state)
 		}
 		record = told(operation, operation);
 		snprintf(path, sizeof(path), "/%s", rows[i].path);
-		assert_string_equal(text(record, record->path), path);
-		assert_int_equal(record->path_kind,
-				 rows[i].exists ? GUARD_PATH_SEEN : GUARD_PATH_IN_SUPER);
+		assert_string_equal(text(record, record->super_path), path);
+		assert_int_equal(record->path != GUARD_NO_TEXT, rows[i].exists);
 		assert_int_equal(record->depth, rows[i].depth);
 		assert_int_equal(record->base.super, (uint64_t)&fake.supers[0]);
 		assert_int_equal(record->base.ino, etc->d_inode->i_ino);
@@ -497,7 +496,7 @@ static void test_more_general(void **state)
 		nothing_told();                                       \
 	}
 	CHECK(exec, "file", run(file));
-	CHECK(truncates, "file", set_attributes(file, ATTR_SIZE, NULL));
+	CHECK(truncates, "file", set_attributes(file, ATTR_SIZE));
 	CHECK(creates, "new", make_at(missing));
 	CHECK(creates, "new", guard_inode_mkdir(base->d_inode, missing, 0755));
 	CHECK(creates, "new", guard_inode_mknod(base->d_inode, missing, 0644, 0));
@@ -543,7 +542,7 @@ static void test_link(void **state)
 	assert_int_equal(guard_inode_link(shadow, directory_of(new), new), -EPERM);
 	record = told(LINK, LINK);
 	assert_int_equal(record->role, GUARD_ROLE_SOURCE);
-	assert_string_equal(text(record, record->path), "/etc/shadow");
+	assert_string_equal(text(record, record->super_path), "/etc/shadow");
 	assert_string_equal(text(record, record->other_path), "/tmp/new");
 	watch_file(shadow, 0, LINK);
 	watch_name(new->d_parent, "*", LINK, LINK);
@@ -552,7 +551,7 @@ static void test_link(void **state)
 	record = told(LINK, LINK);
 	assert_int_equal(record->role, GUARD_ROLE_TARGET);
 	assert_int_equal(record->file.ino, 0);
-	assert_string_equal(text(record, record->path), "/tmp/new");
+	assert_string_equal(text(record, record->super_path), "/tmp/new");
 	assert_string_equal(text(record, record->other_path), "/etc/shadow");
 	/* Something that is not there (a race) is no source. */
 	forget_file(shadow);
@@ -573,7 +572,8 @@ static void test_attributes(void **state)
 		{ ATTR_UID | ATTR_MODE, CHOWN },
 		{ ATTR_SIZE, TRUNCATE },
 		{ ATTR_SIZE | ATTR_MTIME, TRUNCATE },
-		{ ATTR_SIZE | ATTR_FILE, TRUNCATE },
+		{ ATTR_SIZE | 0x2000, TRUNCATE }, /* ATTR_FILE */
+		{ ATTR_SIZE | ATTR_OPEN, 0 }, /* judged with the open */
 		{ ATTR_ATIME, UTIMES },
 		{ ATTR_MTIME, UTIMES },
 		{ 0x40, 0 }, /* ATTR_CTIME */
@@ -583,7 +583,7 @@ static void test_attributes(void **state)
 	(void)state;
 	watch_file(file, ALL, ALL);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		assert_int_equal(set_attributes(file, rows[i].valid, NULL),
+		assert_int_equal(set_attributes(file, rows[i].valid),
 				 rows[i].operation ? -EPERM : 0);
 		if (rows[i].operation)
 			told(rows[i].operation, rows[i].operation);
@@ -593,36 +593,48 @@ static void test_attributes(void **state)
 	told(XATTR, XATTR);
 	assert_int_equal(guard_inode_copy_up(file), -EPERM);
 	told(COPY_UP, COPY_UP);
-	assert_int_equal(set_attributes(fake_missing("gone"), ATTR_MODE, NULL), 0);
+	assert_int_equal(set_attributes(fake_missing("gone"), ATTR_MODE), 0);
+}
+
+static int open_truncating(struct dentry *dentry, uint32_t mode)
+{
+	struct file file = file_of(dentry, mode, O_TRUNC);
+
+	return guard_file_open(&file);
 }
 
 /* O_TRUNC: the truncation belongs to the open for writing, where that is in the rule. */
-static void test_truncates_opened(void **state)
+static void test_truncating_open(void **state)
 {
 	struct dentry *dentry = fake_at("file");
-	struct file writes = file_of(dentry, FMODE_WRITE, 0),
-		    reads = file_of(dentry, FMODE_READ, 0);
-	const uint32_t valid = ATTR_SIZE | ATTR_OPEN | ATTR_FILE;
 
 	(void)state;
 	watch_file(dentry, 0, WRITE | TRUNCATE);
-	assert_int_equal(set_attributes(dentry, valid, &writes), 0);
+	assert_int_equal(open_truncating(dentry, FMODE_WRITE), 0);
+	told(WRITE, 0);
 	watch_file(dentry, 0, WRITE);
-	assert_int_equal(set_attributes(dentry, valid, &writes), 0);
-	nothing_told();
+	assert_int_equal(open_truncating(dentry, FMODE_WRITE), 0);
+	told(WRITE, 0);
 	watch_file(dentry, 0, TRUNCATE);
-	assert_int_equal(set_attributes(dentry, valid, &writes), 0);
+	assert_int_equal(open_truncating(dentry, FMODE_WRITE), 0);
 	told(TRUNCATE, 0);
-	/* O_RDONLY|O_TRUNC was no write; nor is what truncates later. */
+	/* O_RDONLY|O_TRUNC is no write; nor is what truncates later. */
 	watch_file(dentry, 0, WRITE);
-	assert_int_equal(set_attributes(dentry, valid, &reads), 0);
+	assert_int_equal(open_truncating(dentry, FMODE_READ), 0);
 	told(WRITE, 0);
-	assert_int_equal(set_attributes(dentry, ATTR_SIZE | ATTR_FILE, &writes), 0);
+	assert_int_equal(set_attributes(dentry, ATTR_SIZE), 0);
 	told(WRITE, 0);
-	/* What is refused is refused: the open was only told. */
+	/* What was made by this open is not truncated. */
+	watch_file(dentry, 0, TRUNCATE);
+	assert_int_equal(open_truncating(dentry, FMODE_WRITE | FMODE_CREATED), 0);
+	nothing_told();
+	/* What is refused is refused, whatever the open itself is. */
 	watch_file(dentry, TRUNCATE, WRITE | TRUNCATE);
-	assert_int_equal(set_attributes(dentry, valid, &writes), -EPERM);
-	told(TRUNCATE, TRUNCATE);
+	assert_int_equal(open_truncating(dentry, FMODE_WRITE), -EPERM);
+	told(WRITE | TRUNCATE, TRUNCATE);
+	watch_file(dentry, WRITE | TRUNCATE, WRITE | TRUNCATE);
+	assert_int_equal(open_truncating(dentry, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
 }
 
 /* A descriptor that comes from elsewhere is told only where it is refused. */
@@ -806,7 +818,7 @@ static void test_exceptions_of_clauses(void **state)
 	told(WRITE, 0);
 	assert_int_equal(open_for(file, FMODE_READ), -EPERM);
 	told(READ, READ);
-	assert_int_equal(set_attributes(file, ATTR_MODE, NULL), -EPERM);
+	assert_int_equal(set_attributes(file, ATTR_MODE), -EPERM);
 	told(CHMOD, CHMOD);
 	fake.cred.uid = 0;
 	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
@@ -856,14 +868,14 @@ static void test_kill(void **state)
 	watch_clauses(file, &clause, 1);
 	assert_int_equal(open_for(file, FMODE_READ), 0);
 	assert_int_equal(told(READ, 0)->killed, 0);
-	assert_int_equal(set_attributes(file, ATTR_MODE, NULL), -EPERM);
+	assert_int_equal(set_attributes(file, ATTR_MODE), -EPERM);
 	assert_int_equal(told(CHMOD, CHMOD)->killed, 0);
 	assert_int_equal(fake.n_signals, 0);
 	assert_int_equal(open_for(file, FMODE_READ | FMODE_WRITE), -EPERM);
 	assert_int_equal(told(READ | WRITE, WRITE)->killed, WRITE);
 	assert_int_equal(fake.n_signals, 1);
 	/* What counts as it kills as it. */
-	assert_int_equal(set_attributes(file, ATTR_SIZE, NULL), -EPERM);
+	assert_int_equal(set_attributes(file, ATTR_SIZE), -EPERM);
 	assert_int_equal(told(WRITE, WRITE)->killed, WRITE);
 	assert_int_equal(fake.n_signals, 2);
 	/* Not the guest's first process, and no kernel thread: these are only refused. */
@@ -916,7 +928,7 @@ static void test_rename(void **state)
 	assert_int_equal(record->role, GUARD_ROLE_SOURCE);
 	assert_int_equal(record->dentry_from, (uint64_t)shadow);
 	assert_int_equal(record->dentry_to, (uint64_t)missing);
-	assert_string_equal(text(record, record->path), "/etc/shadow");
+	assert_string_equal(text(record, record->super_path), "/etc/shadow");
 	assert_string_equal(text(record, record->other_path), "/tmp/missing");
 	assert_int_equal(rename_to(there, shadow), -EPERM);
 	record = told(RENAME, RENAME);
@@ -924,7 +936,7 @@ static void test_rename(void **state)
 	assert_int_equal(record->dentry_from, (uint64_t)there);
 	assert_int_equal(record->dentry_to, (uint64_t)shadow);
 	assert_int_equal(record->file.ino, shadow->d_inode->i_ino);
-	assert_string_equal(text(record, record->path), "/etc/shadow");
+	assert_string_equal(text(record, record->super_path), "/etc/shadow");
 	assert_string_equal(text(record, record->other_path), "/tmp/there");
 	/* Each has a part in it. */
 	assert_int_equal(rename_to(passwd, shadow), -EPERM);
@@ -1203,20 +1215,29 @@ static void test_mount(void **state)
 	assert_int_equal(mount_on(shadow, 1, 0), -EPERM);
 	record = told(MOUNT, MOUNT);
 	assert_int_equal(record->space, OURS);
-	assert_string_equal(text(record, record->path), "/etc/shadow");
+	assert_string_equal(text(record, record->super_path), "/etc/shadow");
 	assert_int_equal(mount_on(etc, 1, 0), -EPERM);
 	told(MOUNT, MOUNT); /* above it, told as what it is */
 	assert_int_equal(mount_on(fake_at("tmp/"), 1, 0), 0);
 	/* In other name spaces nothing that the container sees is hidden. */
 	assert_int_equal(mount_on(shadow, 2, 0), 0);
 	assert_int_equal(mount_on(shadow, 0, 0), 0);
-	/* Propagation changes nothing; a remount what is named itself, but hides nothing below. */
+	/* Propagation changes nothing; nor does making the root read-only. */
 	assert_int_equal(mount_on(shadow, 1, 1 << 18), 0);
-	assert_int_equal(mount_on(shadow, 1, MS_REMOUNT), -EPERM);
+	assert_int_equal(mount_on(shadow, 1, MS_REMOUNT | MS_BIND), -EPERM);
 	told(MOUNT, MOUNT);
-	assert_int_equal(mount_on(shadow, 1, MS_REMOUNT | 1 << 18), -EPERM);
+	assert_int_equal(mount_on(shadow, 1, MS_REMOUNT | MS_BIND | 1 << 18), -EPERM);
 	told(MOUNT, MOUNT);
-	assert_int_equal(mount_on(etc, 1, MS_REMOUNT), 0);
+	assert_int_equal(mount_on(etc, 1, MS_REMOUNT | MS_BIND | MS_RDONLY), -EPERM);
+	told(MOUNT, MOUNT);
+	watch_mounts(fake.roots[0], OURS, ABOVE, ABOVE);
+	assert_int_equal(mount_on(fake.roots[0], 1, MS_REMOUNT | MS_BIND), -EPERM);
+	told(MOUNT, MOUNT);
+	assert_int_equal(mount_on(fake.roots[0], 1, MS_REMOUNT | MS_BIND | MS_RDONLY), 0);
+	/* A whole file system is judged once, by its own hook. */
+	assert_int_equal(mount_on(fake.roots[0], 1, MS_REMOUNT), 0);
+	assert_int_equal(guard_sb_remount(&fake.supers[0], NULL), -EPERM);
+	told(MOUNT, MOUNT);
 	nothing_told();
 	/* A mount that is in no name space, or a kernel's own. */
 	fake.mounts[1].mnt_ns = NULL;
@@ -1239,10 +1260,11 @@ static void test_mount_names(void **state)
 	told(MOUNT, MOUNT);
 	assert_int_equal(mount_on(a, 1, 0), -EPERM);
 	told(MOUNT, MOUNT);
-	assert_int_equal(mount_on(a, 1, MS_REMOUNT), 0);
+	assert_int_equal(mount_on(a, 1, MS_REMOUNT | MS_BIND), -EPERM);
+	told(MOUNT, MOUNT);
 	assert_int_equal(mount_on(fake_at("base/c/"), 1, 0), 0);
 	nothing_told();
-	assert_int_equal(mount_on(file, 1, MS_REMOUNT), -EPERM);
+	assert_int_equal(mount_on(file, 1, MS_REMOUNT | MS_BIND), -EPERM);
 	told(MOUNT, MOUNT);
 }
 
@@ -1645,7 +1667,7 @@ int main(void)
 		TEST(test_symlink),
 		TEST(test_link),
 		TEST(test_attributes),
-		TEST(test_truncates_opened),
+		TEST(test_truncating_open),
 		TEST(test_passed),
 		TEST(test_ioctl),
 		TEST(test_mmap),
