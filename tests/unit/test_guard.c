@@ -395,6 +395,9 @@ static void test_several_bases(void **state)
 	record = told(WRITE, 0);
 	assert_int_equal(record->base.ino, c->d_inode->i_ino);
 	assert_int_equal(record->depth, 1);
+	mark(a, 3);
+	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
+	assert_int_equal(told(WRITE, WRITE)->base.ino, a->d_inode->i_ino);
 }
 
 /* A file that is watched by identity and by name: both count, and the name tells where. */
@@ -424,6 +427,10 @@ static void test_deep(void **state)
 	file = fake_at(path); /* as deep as can be */
 	watch_name(base, "**/x", WRITE, WRITE);
 	assert_int_equal(open_for(file, FMODE_WRITE), 0);
+	watch_name(base, "d/**", WRITE, WRITE);
+	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
+	assert_int_equal(told(WRITE, WRITE)->depth, GLOB_MAX_DEPTH);
+	watch_name(base, "**/x", WRITE, WRITE);
 	snprintf(path + n, sizeof(path) - n, "/e");
 	file->d_inode->i_mode = S_IFDIR | 0755;
 	file = fake_at(path);
@@ -594,6 +601,9 @@ static void test_attributes(void **state)
 	assert_int_equal(guard_inode_copy_up(file), -EPERM);
 	told(COPY_UP, COPY_UP);
 	assert_int_equal(set_attributes(fake_missing("gone"), ATTR_MODE), 0);
+	watch_file(file, 0, WRITE | XATTR);
+	assert_int_equal(guard_inode_setxattr(NULL, file), 0);
+	told(XATTR, 0);
 }
 
 static int open_truncating(struct dentry *dentry, uint32_t mode)
@@ -722,6 +732,21 @@ static void test_mmap(void **state)
 	told(MMAP_WRITE, MMAP_WRITE);
 }
 
+/* One opens for both, and each is refused. */
+static void test_both(void **state)
+{
+	const struct table_clause clause = {
+		NULL, READ | WRITE, READ | WRITE, READ | WRITE, NULL, 0
+	};
+	struct dentry *file = fake_at("file");
+
+	(void)state;
+	watch_clauses(file, &clause, 1);
+	assert_int_equal(open_for(file, FMODE_READ | FMODE_WRITE), -EPERM);
+	assert_int_equal(told(READ | WRITE, READ | WRITE)->killed, READ | WRITE);
+	assert_int_equal(fake.n_signals, 1);
+}
+
 /* Exceptions. */
 
 static void test_exceptions(void **state)
@@ -821,6 +846,47 @@ static void test_exceptions_of_clauses(void **state)
 	assert_int_equal(set_attributes(file, ATTR_MODE), -EPERM);
 	told(CHMOD, CHMOD);
 	fake.cred.uid = 0;
+	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
+}
+
+/* No more are looked at than there are, and no more clauses. */
+static void test_counts(void **state)
+{
+	const struct guard_exception rows[] = {
+		{ .parts = GUARD_EXCEPT_SPACE, .space = OTHERS },
+		{ .parts = GUARD_EXCEPT_SPACE, .space = OURS },
+	};
+	const struct table_clause excepted = { NULL, WRITE, WRITE, 0, rows, 2 };
+	struct table_clause two[] = { { NULL, 0, READ, 0, NULL, 0 },
+				      { NULL, WRITE, WRITE, 0, NULL, 0 } };
+	struct dentry *file = fake_at("base/file"), *base = fake_at("base/");
+	struct guard_clauses *clauses;
+	struct guard_entry entry;
+
+	(void)state;
+	watch_clauses(file, &excepted, 1);
+	assert_true(table_get(table, (uint64_t)&fake.supers[0], file->d_inode->i_ino, &entry));
+	clauses = (void *)(vault_bytes + entry.clauses * 8ULL);
+	assert_int_equal(open_for(file, FMODE_WRITE), 0);
+	clauses->clause[0].n_exceptions = 1;
+	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
+	watch_clauses(file, two, 2);
+	assert_true(table_get(table, (uint64_t)&fake.supers[0], file->d_inode->i_ino, &entry));
+	clauses = (void *)(vault_bytes + entry.clauses * 8ULL);
+	clauses->n = 1;
+	assert_int_equal(open_for(file, FMODE_WRITE), 0);
+	forget_file(file);
+	two[0].text = two[1].text = "*";
+	watch_names(base, two, 2);
+	assert_true(table_get(table, (uint64_t)&fake.supers[0] | GUARD_KEY_BASE,
+			      base->d_inode->i_ino, &entry));
+	clauses = (void *)(vault_bytes + entry.clauses * 8ULL);
+	clauses->n = 1;
+	assert_int_equal(open_for(file, FMODE_WRITE), 0);
+	nothing_told();
+	clauses->n = 2;
 	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
 	told(WRITE, WRITE);
 }
@@ -1046,6 +1112,34 @@ static void test_rename_directory(void **state)
 	}
 }
 
+/* To where names cannot be held: there a pattern for any depth is taken to match, the name itself too; no other is. */
+static void test_rename_deep(void **state)
+{
+	char path[4 * GLOB_MAX_DEPTH + 16] = "base";
+	struct dentry *from = fake_at("base/d/"), *base = fake_at("base/"), *to, *deeper;
+	size_t n = strlen(path);
+
+	(void)state;
+	for (unsigned int i = 1; i < GLOB_MAX_DEPTH; i++)
+		n += (size_t)snprintf(path + n, sizeof(path) - n, "/d");
+	snprintf(path + n, sizeof(path) - n, "/to");
+	to = fake_missing(path); /* as deep as can be */
+	snprintf(path + n, sizeof(path) - n, "/d/to");
+	deeper = fake_missing(path);
+	watch_name(base, "d/**/x", RENAME, RENAME);
+	assert_int_equal(rename_to(from, to), 0);
+	assert_int_equal(rename_to(from, deeper), -EPERM);
+	assert_int_equal(told(RENAME, RENAME)->role, GUARD_ROLE_TARGET);
+	watch_name(base, "**/d/x", RENAME, RENAME);
+	assert_int_equal(rename_to(from, to), -EPERM);
+	told(RENAME, RENAME);
+	watch_name(base, "d/x", RENAME, RENAME);
+	assert_int_equal(rename_to(from, to), -EPERM);
+	told(RENAME, RENAME);
+	assert_int_equal(rename_to(from, deeper), -EPERM);
+	assert_int_equal(told(RENAME, RENAME)->role, GUARD_ROLE_SOURCE);
+}
+
 /* Follow. */
 
 static void test_follow(void **state)
@@ -1166,6 +1260,14 @@ static void test_overlay_below(void **state)
 	assert_int_equal(guard_file_open(&file), 0);
 	assert_int_equal(guard_inode_unlink(directory_of(below), below), 0);
 	nothing_told();
+	/* A file below that has no name (any more) is judged as what it is. */
+	file.f_inode = fake_inode(&fake.supers[1], 0100644);
+	assert_true(table_remove(table, known.key, 0));
+	watch_name(fake.roots[1], "**", ALL, ALL);
+	assert_int_equal(guard_file_open(&file), 0);
+	free(file.f_inode);
+	assert_int_equal(table_set(table, &known, NULL, 0, NULL), 0);
+	/* Credentials that a process has as its own are no overlay's. */
 	/* Credentials that a process has as its own are no overlay's. */
 	fake.task.real_cred = &fake.overlay_cred;
 	assert_int_equal(guard_inode_unlink(directory_of(below), below), -EPERM);
@@ -1240,6 +1342,7 @@ static void test_mount(void **state)
 	told(MOUNT, MOUNT);
 	nothing_told();
 	/* A mount that is in no name space, or a kernel's own. */
+	watch_name(fake.roots[0], "**", MOUNT, MOUNT);
 	fake.mounts[1].mnt_ns = NULL;
 	assert_int_equal(mount_on(shadow, 1, 0), 0);
 	fake.mounts[1].mnt_ns = (void *)-22L;
@@ -1297,26 +1400,96 @@ static void test_move_and_umount(void **state)
 	const struct kernel_path from_path = { &fake.mounts[1].mnt, from };
 	const struct kernel_path to_path = { &fake.mounts[1].mnt, to };
 	const struct kernel_path new_mount = { &fake.mounts[2].mnt, from };
+	static const uint32_t operations[] = { MOUNT, ABOVE };
 
 	(void)state;
 	know_space(OURS, false);
-	watch_mounts(from, OURS, MOUNT, MOUNT);
-	assert_int_equal(guard_move_mount(&from_path, &to_path), -EPERM);
-	told(MOUNT, MOUNT);
-	assert_int_equal(guard_move_mount(&to_path, &from_path), -EPERM);
-	told(MOUNT, MOUNT);
-	assert_int_equal(guard_move_mount(&new_mount, &to_path), 0);
-	/* mount(2) with MS_MOVE names its source. */
-	assert_int_equal(mount_on(to, 1, MS_MOVE), -EPERM);
-	told(MOUNT, MOUNT);
-	fake.lookup_error = -2;
-	assert_int_equal(mount_on(to, 1, MS_MOVE), 0);
-	fake.lookup_error = 0;
-	assert_int_equal(guard_sb_umount(&source.mnt, 0), -EPERM);
-	told(MOUNT, MOUNT);
-	source.mnt_ns = &fake.spaces[2];
-	assert_int_equal(guard_sb_umount(&source.mnt, 0), 0);
-	nothing_told();
+	for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
+		watch_mounts(from, OURS, operations[i], operations[i]);
+		source.mnt_ns = &fake.spaces[1];
+		assert_int_equal(guard_move_mount(&from_path, &to_path), -EPERM);
+		told(MOUNT, MOUNT);
+		assert_int_equal(guard_move_mount(&to_path, &from_path), -EPERM);
+		told(MOUNT, MOUNT);
+		assert_int_equal(guard_move_mount(&new_mount, &to_path), 0);
+		/* mount(2) with MS_MOVE names its source. */
+		assert_int_equal(mount_on(to, 1, 0), 0);
+		assert_int_equal(mount_on(to, 1, MS_MOVE), -EPERM);
+		told(MOUNT, MOUNT);
+		assert_int_equal(mount_on(from, 1, MS_MOVE), -EPERM);
+		told(MOUNT, MOUNT); /* once */
+		fake.lookup_error = -2;
+		assert_int_equal(mount_on(to, 1, MS_MOVE), 0);
+		fake.lookup_error = 0;
+		assert_int_equal(guard_sb_umount(&source.mnt, 0), -EPERM);
+		told(MOUNT, MOUNT);
+		source.mnt_ns = &fake.spaces[2];
+		assert_int_equal(guard_sb_umount(&source.mnt, 0), 0);
+		nothing_told();
+	}
+}
+
+/* All hooks, on a file, or a name where nothing is, and on @missing: how many say no. */
+static unsigned int count_refusals(struct dentry *dentry, struct dentry *missing)
+{
+	struct dentry *source = fake.executable.f_path.dentry;
+	struct file file = file_of(dentry, FMODE_READ | FMODE_WRITE, 0);
+	struct vm_area_struct vma = { .vm_flags = VM_SHARED, .vm_file = &file };
+	struct inode *directory = directory_of(missing);
+	const struct kernel_path path = { &fake.mounts[1].mnt, dentry };
+	struct mount mount = { &fake.spaces[1], { dentry } };
+	unsigned int n = 0;
+
+	if (dentry->d_inode) {
+		n += guard_file_open(&file) != 0;
+		n += guard_file_receive(&file) != 0;
+		n += guard_file_ioctl(&file, FS_IOC_SETFLAGS, 0) != 0;
+	}
+	n += guard_mmap_file(&file, 0, PROT_WRITE, MAP_SHARED) != 0;
+	n += guard_file_mprotect(&vma, 0, PROT_WRITE) != 0;
+	n += guard_inode_unlink(directory, dentry) != 0;
+	n += rename_to(dentry, source) != 0;
+	n += set_attributes(dentry, ATTR_MODE, NULL) != 0;
+	n += guard_inode_setxattr(NULL, dentry) != 0;
+	n += guard_inode_copy_up(dentry) != 0;
+	n += guard_sb_mount("", &path, "", 0, NULL) != 0;
+	n += guard_move_mount(&path, &path) != 0;
+	n += guard_sb_umount(&mount.mnt, 0) != 0;
+	if (dentry->d_inode) {
+		n += guard_inode_create(directory, missing, 0) != 0;
+		n += guard_inode_mkdir(directory, missing, 0) != 0;
+		n += guard_inode_mknod(directory, missing, 0, 0) != 0;
+		n += guard_inode_symlink(directory, missing, "") != 0;
+		n += guard_inode_link(source, directory, missing) != 0;
+		n += rename_to(source, missing) != 0;
+	}
+	consume();
+	n_seen = n_looked_at = 0;
+	return n;
+}
+
+/* No hook says no, or anything, of what no rule is about. */
+static void test_nothing_watched(void **state)
+{
+	struct dentry *dentry = fake_at("a/b/file"), *missing = fake_missing("a/b/missing");
+	struct dentry *another = fake_at("a/b/another/"), *gone = fake_missing("a/b/gone");
+	struct dentry *other = fake_make(fake.roots[1], "other", S_IFDIR | 0755);
+
+	(void)state;
+	assert_int_equal(count_refusals(dentry, missing), 0);
+	know_space(OURS, false);
+	watch_file(another, ALL, ALL);
+	watch_mounts(another, OURS, ALL | ABOVE, ALL | ABOVE);
+	watch_name(another, "**", ALL, ALL);
+	watch_name(fake_at("a/c/"), "**", ALL, ALL);
+	watch_name(fake_at("a/"), "b/another", ALL, ALL);
+	watch_name(other, "**", ALL, ALL);
+	assert_int_equal(count_refusals(dentry, missing), 0);
+	assert_int_equal(the_mailbox()->head, 0);
+	watch_name(fake_at("a/b/"), "**", ALL, ALL);
+	assert_int_equal(count_refusals(dentry, missing), 19);
+	/* A name where nothing is has nothing that could be opened, moved, changed or mounted upon. */
+	assert_int_equal(count_refusals(gone, missing), 0);
 }
 
 /* Containers start. */
@@ -1671,14 +1844,17 @@ int main(void)
 		TEST(test_passed),
 		TEST(test_ioctl),
 		TEST(test_mmap),
+		TEST(test_both),
 		TEST(test_exceptions),
 		TEST(test_exceptions_of_clauses),
+		TEST(test_counts),
 		TEST(test_exception_actor),
 		TEST(test_kill),
 		TEST(test_kill_excepted),
 		TEST(test_rename),
 		TEST(test_rename_to_name),
 		TEST(test_rename_directory),
+		TEST(test_rename_deep),
 		TEST(test_follow),
 		TEST(test_follow_refused),
 		TEST(test_follow_without_host),
@@ -1687,6 +1863,7 @@ int main(void)
 		TEST(test_mount_names),
 		TEST(test_mount_kills),
 		TEST(test_move_and_umount),
+		TEST(test_nothing_watched),
 		TEST(test_start),
 		TEST(test_start_again),
 		TEST(test_chroot),
