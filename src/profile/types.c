@@ -422,11 +422,13 @@ int types_field(const struct types *types, const char *path, uint32_t *ret_offse
 static const char *pointed_name(const struct types *types, uint32_t id)
 {
 	const struct btf_type *type = type_at(types, resolve(types, id));
+	const char *name;
 
 	if (!type || !btf_is_ptr(type))
 		return ".";
 	type = type_at(types, resolve(types, type->type));
-	return type && btf_is_composite(type) ? name_at(types, type->name_off) : ".";
+	name = type && btf_is_composite(type) ? name_at(types, type->name_off) : "";
+	return *name ? name : ".";
 }
 
 int types_parameters(const struct types *types, const char *path, char *buf, size_t size)

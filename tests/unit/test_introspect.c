@@ -927,6 +927,83 @@ static void test_path_hostile(void **state)
 			 -ELOOP);
 }
 
+static int meet_directory(const struct kernel_inode *directory, const char *below, void *data)
+{
+	struct met *met = data;
+	size_t n = strlen(met->text);
+
+	snprintf(met->text + n, sizeof(met->text) - n, "%llu:%s ",
+		 (unsigned long long)directory->ino, below);
+	return ++met->n == met->stop_at ? 77 : 0;
+}
+
+static int count_directory(const struct kernel_inode *directory, const char *below, void *data)
+{
+	assert_true(directory->ino && *below);
+	((struct met *)data)->n++;
+	return 0;
+}
+
+static ptr make_directory(ptr parent, const char *name, uint64_t ino)
+{
+	ptr dentry = make_dentry(parent, name), inode = make(sizeof(struct f_inode));
+
+	AT(inode, inode)->i_ino = ino;
+	AT(inode, inode)->i_mode = 040755;
+	AT(inode, inode)->i_sb = g.sb_ext4;
+	AT(dentry, dentry)->d_inode = inode;
+	return dentry;
+}
+
+/* Upwards in one file system, whatever is mounted where. */
+static void test_directories(void **state)
+{
+	ptr root = make_directory(0, "/", 2), a = make_directory(root, "a", 11);
+	ptr b = make_directory(a, "b", 12), file = make_dentry(b, "file");
+	struct met met = { 0 };
+
+	(void)state;
+	assert_int_equal(kernel_directories_each(kernel, file, meet_directory, &met), 0);
+	assert_string_equal(met.text, "12:file 11:b/file 2:a/b/file ");
+	met = (struct met){ .stop_at = 2 };
+	assert_int_equal(kernel_directories_each(kernel, file, meet_directory, &met), 77);
+	assert_string_equal(met.text, "12:file 11:b/file ");
+	met = (struct met){ 0 };
+	assert_int_equal(kernel_directories_each(kernel, root, meet_directory, &met), 0);
+	assert_int_equal(met.n, 0); /* nothing is above it */
+	assert_int_equal(kernel_directories_each(kernel, UNMAPPED, meet_directory, &met), -EFAULT);
+	assert_int_equal(met.n, 0);
+	/* A directory without an inode, or with one that cannot be read. */
+	AT(dentry, a)->d_inode = 0;
+	assert_int_equal(kernel_directories_each(kernel, file, meet_directory, &met), -ENOENT);
+	assert_string_equal(met.text, "12:file ");
+	AT(dentry, a)->d_inode = UNMAPPED;
+	assert_int_equal(kernel_directories_each(kernel, file, meet_directory, &met), -EFAULT);
+}
+
+/* No tree is as deep as its reader: names that do not fit end it, and so does going round. */
+static void test_directories_deep(void **state)
+{
+	char name[201];
+	ptr root = make_directory(0, "/", 2), at = root;
+	struct met met = { 0 };
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (unsigned int i = 0; i < 7; i++)
+		at = make_directory(at, name, 10 + i);
+	assert_int_equal(kernel_directories_each(kernel, at, count_directory, &met), 0);
+	assert_int_equal(met.n, 5); /* 5 * 201 bytes, and no sixth */
+	AT(dentry, root)->d_parent = at;
+	AT(dentry, root)->name = text("r");
+	met.n = 0;
+	assert_int_equal(kernel_directories_each(kernel, at, count_directory, &met), 0);
+	assert_int_equal(met.n, 5);
+	AT(dentry, at)->name = text(""); /* no name */
+	assert_int_equal(kernel_directories_each(kernel, at, count_directory, &met), -EFAULT);
+}
+
 static int meet_mount(const struct kernel_mount *mount, void *data)
 {
 	struct met *met = data;
@@ -1204,6 +1281,8 @@ int main(void)
 		TEST(test_file),
 		TEST(test_path),
 		TEST(test_path_hostile),
+		TEST(test_directories),
+		TEST(test_directories_deep),
 		TEST(test_mounts_before_pivot),
 		TEST(test_mounts_after_pivot),
 		TEST(test_mounts_few),

@@ -262,6 +262,52 @@ static void test_publish(void **state)
 	}
 }
 
+/* The executables of exceptions are resolved as paths are, behind them. */
+static void test_executables(void **state)
+{
+	static char etc_file[] = "/etc/file", bin_a[] = "/bin/a", bin_b[] = "/bin/b";
+	static char *etc_paths[] = { etc_file }, *bin_paths[] = { bin_a }, *a[] = { bin_a };
+	static char *b_and_etc[] = { bin_b, etc_file };
+	struct policy_uids uids = { 5, 6 };
+	struct policy_exception first[] = {
+		{ .uids = &uids, .n_uids = 1 }, /* without */
+		{ .executables = a, .n_executables = 1 },
+	};
+	struct policy_exception third[] = { { .executables = b_and_etc, .n_executables = 2 },
+					    { .executables = a, .n_executables = 1 } };
+	struct policy_rule rules[] = {
+		{ .paths = etc_paths, .n_paths = 1, .except = first, .n_except = 2 },
+		{ .paths = bin_paths, .n_paths = 1 },
+		{ .paths = etc_paths, .n_paths = 1, .except = third, .n_except = 2 },
+	};
+	static const struct {
+		uint32_t rule, except;
+		const char *name;
+	} expected[] = {
+		{ 0, 1, "/bin/a" },
+		{ 2, 0, "/bin/b" },
+		{ 2, 0, "/etc/file" },
+		{ 2, 1, "/bin/a" },
+	};
+	static const char *const names[] = { "/", "/etc", "/etc/file", "/bin", "/bin/a", "/bin/b" };
+	struct policy policy = { .rules = rules, .n_rules = 3 };
+	struct plan *plan = NULL;
+
+	(void)state;
+	assert_int_equal(plan_new(&plan, &policy, NULL), 0);
+	assert_int_equal(plan->n_items, 3); /* executables are none */
+	assert_int_equal(plan->n_names, ARRAY_SIZE(names));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_string_equal(plan->names[i].path, names[i]);
+	assert_int_equal(plan->n_executables, ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		assert_int_equal(plan->executables[i].rule, expected[i].rule);
+		assert_int_equal(plan->executables[i].except, expected[i].except);
+		assert_string_equal(plan->names[plan->executables[i].name].path, expected[i].name);
+	}
+	plan_free(plan);
+}
+
 /* As many paths as fit, and one more. */
 static void test_limits(void **state)
 {
@@ -303,10 +349,10 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),	   cmocka_unit_test(test_parents),
-		cmocka_unit_test(test_locate),	   cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_left_below), cmocka_unit_test(test_publish),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_names),	    cmocka_unit_test(test_parents),
+		cmocka_unit_test(test_locate),	    cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_left_below),  cmocka_unit_test(test_publish),
+		cmocka_unit_test(test_executables), cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,121 @@ static void test_fields(void **state)
 	btf__free(btf);
 }
 
+/*
+ * union hooks {
+ *	int (*none)(void);
+ *	int (*one)(struct inode *);
+ *	int (*many)(struct mnt_idmap *, const inode_t *, inode_p, u32, void *, struct inode **, union key *, enum colour *);
+ *	hook_t named; struct { int (*inner)(struct inode *); };
+ *	u32 number; struct inode *pointer; int (**twice)(struct inode *); int direct(struct inode *);
+ *	int (*any)(struct inode *, ...); int (*nameless)(struct { } *); void *nothing;
+ * };
+ */
+static struct btf *sample_hooks(void)
+{
+	struct btf *btf = btf__new_empty();
+	int u32_id = btf__add_int(btf, "unsigned int", 4, 0);
+	int inode = btf__add_struct(btf, "inode", 64), to_inode = btf__add_ptr(btf, inode);
+	int to_const =
+		btf__add_ptr(btf, btf__add_const(btf, btf__add_typedef(btf, "inode_t", inode)));
+	int inode_p = btf__add_typedef(btf, "inode_p", to_inode);
+	const int parameters[] = {
+		btf__add_ptr(btf, btf__add_fwd(btf, "mnt_idmap", BTF_FWD_STRUCT)),
+		to_const,
+		inode_p,
+		u32_id,
+		btf__add_ptr(btf, 0),
+		btf__add_ptr(btf, to_inode),
+		btf__add_ptr(btf, btf__add_union(btf, "key", 8)),
+		btf__add_ptr(btf, btf__add_enum(btf, "colour", 4)),
+	};
+	int to_nameless = btf__add_ptr(btf, btf__add_struct(btf, NULL, 8));
+	int one, to_none, to_one, to_many, to_any, inner, of_nameless;
+
+	assert(btf);
+	to_none = btf__add_ptr(btf, btf__add_func_proto(btf, u32_id));
+	one = btf__add_func_proto(btf, u32_id);
+	btf__add_func_param(btf, "inode", to_inode);
+	to_one = btf__add_ptr(btf, one);
+	to_many = btf__add_ptr(btf, btf__type_cnt(btf) + 1); /* what comes next */
+	btf__add_func_proto(btf, u32_id);
+	for (size_t i = 0; i < ARRAY_SIZE(parameters); i++)
+		btf__add_func_param(btf, "name", parameters[i]);
+	to_any = btf__add_ptr(btf, btf__type_cnt(btf) + 1);
+	btf__add_func_proto(btf, u32_id);
+	btf__add_func_param(btf, "inode", to_inode);
+	btf__add_func_param(btf, NULL, 0);
+	of_nameless = btf__add_ptr(btf, btf__type_cnt(btf) + 1);
+	btf__add_func_proto(btf, u32_id);
+	btf__add_func_param(btf, "nothing", to_nameless);
+	inner = btf__add_struct(btf, NULL, 8);
+	btf__add_field(btf, "inner", to_one, 0, 0);
+
+	btf__add_typedef(btf, "hook_t", to_one);
+	btf__add_ptr(btf, to_one);
+	btf__add_union(btf, "hooks", 8);
+	btf__add_field(btf, "none", to_none, 0, 0);
+	btf__add_field(btf, "one", to_one, 0, 0);
+	btf__add_field(btf, "many", to_many, 0, 0);
+	btf__add_field(btf, "named", inner + 1, 0, 0);
+	btf__add_field(btf, NULL, inner, 0, 0);
+	btf__add_field(btf, "number", u32_id, 0, 0);
+	btf__add_field(btf, "pointer", to_inode, 0, 0);
+	btf__add_field(btf, "twice", inner + 2, 0, 0);
+	btf__add_field(btf, "direct", one, 0, 0);
+	btf__add_field(btf, "any", to_any, 0, 0);
+	btf__add_field(btf, "nameless", of_nameless, 0, 0);
+	btf__add_field(btf, "nothing", parameters[4], 0, 0);
+	return btf;
+}
+
+static void test_parameters(void **state)
+{
+	static const struct {
+		const char *path, *parameters; /* NULL: none */
+	} rows[] = {
+		{ "hooks.none", "" },
+		{ "hooks.one", "inode" },
+		{ "hooks.many", ". inode inode . . . key ." },
+		{ "hooks.named", "inode" },
+		{ "hooks.inner", "inode" },
+		{ "hooks.direct", "inode" },
+		{ "hooks.any", "inode ." },
+		{ "hooks.nameless", "." },
+		{ "hooks.number", NULL },
+		{ "hooks.pointer", NULL },
+		{ "hooks.twice", NULL },
+		{ "hooks.nothing", NULL },
+		{ "hooks.other", NULL },
+		{ "hooks", NULL },
+		{ "hook.one", NULL },
+		{ "hooks.one.inode", NULL },
+	};
+	struct btf *btf = sample_hooks();
+	struct types *types = types_of(btf);
+	char buf[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int r = types_parameters(types, rows[i].path, buf, sizeof(buf));
+
+		assert_int_equal(r, rows[i].parameters ? 0 : -ENOENT);
+		if (!r && strcmp(buf, rows[i].parameters) != 0)
+			fail_msg("%s: \"%s\"", rows[i].path, buf);
+	}
+	/* What does not fit is no answer. */
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(types_parameters(types, "hooks.one", buf, 6), 0);
+	assert_string_equal(buf, "inode");
+	for (size_t size = 1; size < 6; size++) {
+		memset(buf, 'x', sizeof(buf));
+		assert_int_equal(types_parameters(types, "hooks.one", buf, size), -ENAMETOOLONG);
+		assert_int_equal(buf[size], 'x');
+	}
+	types_free(types);
+	btf__free(btf);
+}
+
 static void test_sizes(void **state)
 {
 	struct btf *btf = sample();
@@ -535,6 +650,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_hostile_references),
 		cmocka_unit_test(test_hostile_nesting),
