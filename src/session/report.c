@@ -246,32 +246,59 @@ static void fill_rule(struct event *event, const struct watch *watch)
 	event->action = rule->action;
 }
 
-static bool same_thread(const struct last_told *last, const struct guard_file_record *record)
+/* The thread's, or the one that has been there longest. */
+static struct last_told *last_of(struct session *session, const struct guard_file_record *record)
 {
-	return last->tid == record->process.tid && last->start_ns == record->process.start_ns;
+	struct last_told *last;
+
+	for (size_t i = 0; i < SESSION_LAST_TOLD; i++) {
+		last = &session->last_told[i];
+		if (last->tid == record->process.tid && last->start_ns == record->process.start_ns)
+			return last;
+	}
+	last = &session->last_told[session->next_last_told++ % SESSION_LAST_TOLD];
+	memset(last, 0, sizeof(*last));
+	last->tid = record->process.tid;
+	last->start_ns = record->process.start_ns;
+	return last;
+}
+
+/* Takes the file out of those that were renamed. */
+static bool take_renamed(struct last_told *last, const struct guard_identity *file)
+{
+	for (unsigned int i = 0; i < last->n_renamed; i++) {
+		if (last->renamed[i].super != file->super || last->renamed[i].ino != file->ino)
+			continue;
+		last->renamed[i] = last->renamed[--last->n_renamed];
+		return true;
+	}
+	return false;
 }
 
 /*
- * An exchange of two names comes twice, the second time swapped, so that a file that took part comes as source and as target. Only an
- * exchange leaves the two dentries as they were for the same thread to swap.
+ * An exchange of two names comes twice, the second time swapped, so that each file that takes part comes as source and as target.
+ * Only an exchange leaves the two dentries as they were for the same thread to swap; or a refusal, which is never the first half.
  */
 static bool is_swapped(struct session *session, const struct guard_file_record *record)
 {
-	struct last_told *last = &session->last_told;
-	bool swapped = record->operations == GUARD_OP_RENAME &&
-		       last->operation == GUARD_OP_RENAME && same_thread(last, record) &&
-		       record->dentry_from && last->dentry_from == record->dentry_to &&
-		       last->dentry_to == record->dentry_from &&
-		       last->file_super == record->file.super && last->file_ino == record->file.ino;
+	uint64_t from = record->dentry_from, to = record->dentry_to;
+	struct last_told *last;
 
-	last->operation = record->operations;
-	last->tid = record->process.tid;
-	last->start_ns = record->process.start_ns;
-	last->dentry_from = record->dentry_from;
-	last->dentry_to = record->dentry_to;
-	last->file_super = record->file.super;
-	last->file_ino = record->file.ino;
-	return swapped;
+	if (record->operations != GUARD_OP_RENAME || !from || record->denied)
+		return false;
+	last = last_of(session, record);
+	if (last->dentry_from == to && last->dentry_to == from && take_renamed(last, &record->file))
+		return true;
+	if (last->dentry_from != from || last->dentry_to != to)
+		last->n_renamed = 0;
+	last->dentry_from = from;
+	last->dentry_to = to;
+	take_renamed(last, &record->file);
+	if (last->n_renamed < ARRAY_SIZE(last->renamed)) {
+		last->renamed[last->n_renamed].super = record->file.super;
+		last->renamed[last->n_renamed++].ino = record->file.ino;
+	}
+	return false;
 }
 
 /*
@@ -281,18 +308,15 @@ static bool is_swapped(struct session *session, const struct guard_file_record *
 static bool is_told_above(struct session *session, const struct guard_file_record *record,
 			  const struct watch *watch)
 {
-	struct last_made *last = &session->last_made;
 	bool makes = !record->file.ino || S_ISCHR(record->mode);
+	struct last_told *last;
 
 	if (!watch || record->denied)
 		return false;
-	if (record->nested && makes && watch->kind == WATCH_LAYER && last->item == watch->item &&
-	    last->tid == record->process.tid && last->start_ns == record->process.start_ns)
+	last = last_of(session, record);
+	if (record->nested && makes && watch->kind == WATCH_LAYER && last->made == watch->item)
 		return true;
-	*last = (struct last_made){ 0 };
-	if (!record->nested && makes)
-		*last = (struct last_made){ record->process.tid, record->process.start_ns,
-					    watch->item };
+	last->made = !record->nested && makes ? watch->item : NULL;
 	return false;
 }
 

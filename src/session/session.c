@@ -55,8 +55,7 @@ static void forget_kernel(struct session *session)
 	session->kernel = kernel_free(session->kernel);
 	session->profile = profile_free(session->profile);
 	memset(&session->arm, 0, sizeof(session->arm));
-	memset(&session->last_told, 0, sizeof(session->last_told));
-	memset(&session->last_made, 0, sizeof(session->last_made));
+	memset(session->last_told, 0, sizeof(session->last_told));
 }
 
 static void forget_old_policy(struct session *session)

@@ -52,17 +52,18 @@ struct held {
 	size_t n;
 };
 
-/* What was told last, to know the same from its other side: see report.c. */
+/* What a thread was told to do last, to know the same when it comes from its other side: see report.c. */
 struct last_told {
-	uint32_t tid, operation;
-	uint64_t start_ns, dentry_from, dentry_to, file_super, file_ino;
-};
-
-struct last_made {
 	uint32_t tid;
 	uint64_t start_ns;
-	const struct plan_item *item;
+	uint64_t dentry_from, dentry_to; /* a rename */
+	struct {
+		uint64_t super, ino;
+	} renamed[2]; /* the files that took part in it */
+	unsigned int n_renamed;
+	const struct plan_item *made; /* of which it made something new, or NULL */
 };
+#define SESSION_LAST_TOLD 64 /* threads */
 
 struct session {
 	char name[64];
@@ -85,8 +86,8 @@ struct session {
 	struct views views;
 	struct held held;
 	struct errands errands;
-	struct last_told last_told;
-	struct last_made last_made;
+	struct last_told last_told[SESSION_LAST_TOLD];
+	unsigned int next_last_told;
 
 	struct policy *policy, *old_policy; /* the old one: while events may still name its rules */
 	struct plan *plan, *old_plan;
