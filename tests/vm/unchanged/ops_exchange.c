@@ -219,7 +219,7 @@ static void op_uring(struct worker *w)
 {
 	struct uring *ring = ring_of(w);
 
-	if (!ring)
+	if (!ring || w->watched)
 		return;
 	if (chance(w, 50))
 		uring_file(w, ring);
@@ -281,8 +281,10 @@ static void op_inotify(struct worker *w)
 	tell(w, "inotify_add_watch", opened(inotify_add_watch(fd, ".", IN_ALL_EVENTS)), ".");
 	tell(w, "inotify_add_watch", opened(inotify_add_watch(fd, name, IN_ALL_EVENTS)), "%s",
 	     name);
+	w->watched = true;
 	for (int i = 0; i < 4; i++)
 		run_op(w);
+	w->watched = false;
 	while ((n = read(fd, buffer, LARGEST_IO)) > 0) {
 		for (char *at = buffer; at < buffer + n;) {
 			const struct inotify_event *event = (void *)at;

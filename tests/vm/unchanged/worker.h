@@ -52,6 +52,7 @@ struct worker {
 	int proc; /* a descriptor for /proc */
 	struct uring *uring;
 	bool tried_uring;
+	bool watched; /* by itself: a thread of the kernel's that is late to close a file would show */
 };
 
 /* Sets the state of the generator: the same seed, the same numbers. */
