@@ -31,7 +31,7 @@ glob := glob
 memory := ram space
 vmm := qmp memory_map registers machine qemu_args
 profile := kallsyms types modules locate profile
-introspect := kernel layout reader task mount path pathbuf file cgroup container overlay \
+introspect := kernel layout reader task unwind mount path pathbuf file cgroup container overlay \
 	open_files caches dcache page_cache cmdline container_json container_words keeper \
 	runtime
 policy := policy yaml rule exception selector schema pattern

@@ -3,8 +3,11 @@
  * A thread that sleeps in the guard (in a path walk, or waiting for the host) has a return address into it on
  * its kernel stack, between the saved stack pointer and the stack's end; so has one that was interrupted or
  * preempted there. Reading all these words costs the guard nothing while it works, where a counter of callers
- * would cost two locked instructions on every open of every file. A word that only looks like such an address
- * delays the detach: the caller tries again.
+ * would cost two locked instructions on every open of every file.
+ *
+ * Most such words are only left over: a frame's unused places keep what an earlier system call had there, and a thread
+ * that waits for a month keeps them for a month. So where there are some, and the thread sleeps, the kernel's own unwind
+ * tables say which are addresses that it returns to. When they do not, the words count, and the caller tries again.
  *
  * Two ways in have no return address yet: a vCPU that walks a list of hooks holds our node in a register, and a
  * kworker notes the function that it is about to call. Both are looked at too.
@@ -13,6 +16,7 @@
 
 #include <string.h>
 
+#include "introspect/unwind.h"
 #include "util/cleanup.h"
 
 #define STACK_SIZE 16384 /* THREAD_SIZE without KASAN (arch/x86/include/asm/page_64_types.h) */
@@ -83,6 +87,11 @@ static uint64_t stack_top(const struct kernel_stack *thread, const struct stack 
 	return top < range.end ? top : thread->saved_sp;
 }
 
+static int is_inside(uint64_t address, void *data)
+{
+	return inside(data, address);
+}
+
 static bool thread_is_clear(const struct kernel *kernel, uint64_t address,
 			    const struct stack *stacks, int n, const struct range *range)
 {
@@ -97,7 +106,10 @@ static bool thread_is_clear(const struct kernel *kernel, uint64_t address,
 		top = thread.stack;
 	if (space_read(kernel_space(kernel), top, words, end - top) < 0)
 		return true; /* no such memory: nobody stands on it */
-	return words_are_clear(words, (end - top) / 8, range);
+	if (words_are_clear(words, (end - top) / 8, range))
+		return true;
+	return top == thread.saved_sp &&
+	       kernel_unwind(kernel, &thread, is_inside, (void *)range) == 0;
 }
 
 /* Fills @ret_stacks for the vCPUs that are in the kernel. Returns their number, -1 when one is in the guard. */
