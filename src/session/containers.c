@@ -61,7 +61,7 @@ struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
 	container->n_refs = 1;
 	link_in(containers, container);
 	containers->n++;
-	containers->unnamed = true;
+	containers->hostnames_next_ns = 0;
 	return container;
 }
 

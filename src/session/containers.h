@@ -62,7 +62,7 @@ struct containers {
 	struct container *first;
 	size_t n;
 	struct container *buckets[CONTAINERS_BUCKETS]; /* by mount name space */
-	bool unnamed; /* there may be some whose host name is not decided */
+	uint64_t hostnames_next_ns; /* when to look for the first of those that are not decided */
 	size_t freed; /* entries that those which went have left */
 };
 

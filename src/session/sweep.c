@@ -103,20 +103,31 @@ void sweep_super(struct session *session, uint64_t super)
 	}
 }
 
+/* Whether it is known now. If not, it is looked for again when it is a little older. */
+static bool look_for_hostname(struct session *session, struct container *container, uint64_t now)
+{
+	if (now < container->hostname_next_ns)
+		return false;
+	container->hostname_next_ns = now + (now - container->found_ns) / HOSTNAME_SHARE;
+	if (!enter_hostname_known(session, container))
+		return false;
+	watches_settle(session->watches, container, container->hostname, true);
+	return true;
+}
+
 void sweep_hostnames(struct session *session, uint64_t now)
 {
-	if (!session->containers.unnamed)
+	struct containers *containers = &session->containers;
+
+	if (now < containers->hostnames_next_ns)
 		return;
-	session->containers.unnamed = false;
-	for (struct container *c = session->containers.first; c; c = c->next) {
-		if (c->hostname[0] || now - c->found_ns > HOSTNAME_NS)
+	containers->hostnames_next_ns = UINT64_MAX;
+	for (struct container *c = containers->first; c; c = c->next) {
+		if (c->hostname[0] || now - c->found_ns > HOSTNAME_NS ||
+		    look_for_hostname(session, c, now))
 			continue;
-		session->containers.unnamed = true;
-		if (now < c->hostname_next_ns)
-			continue;
-		c->hostname_next_ns = now + (now - c->found_ns) / HOSTNAME_SHARE;
-		if (enter_hostname_known(session, c))
-			watches_settle(session->watches, c, c->hostname, true);
+		if (c->hostname_next_ns < containers->hostnames_next_ns)
+			containers->hostnames_next_ns = c->hostname_next_ns;
 	}
 }
 
