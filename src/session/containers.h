@@ -9,6 +9,8 @@
 #include "introspect/container.h"
 #include "introspect/container_words.h"
 
+#define CONTAINER_ENDS 2
+
 /*
  * The containers of one guest, known by their mount name space. Counted: the list holds one reference, each watch
  * another, so that an event that comes late can still say whose file it was.
@@ -25,6 +27,7 @@ struct container {
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
+	uint64_t ends[CONTAINER_ENDS]; /* super blocks of its own: when one goes, it may have gone */
 	uint64_t starting; /* the task that is about to enter its root, while its view comes in */
 	bool before_start; /* its files were entered before its first process ran */
 	bool ran_unguarded; /* it started without us */

@@ -98,24 +98,35 @@ static void tell_gap(const struct entering *entering)
 		    entering->session->trouble.message);
 }
 
-int enter_watch(struct entering *entering, const struct watch *watch)
+/* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
+static void enter_mark(struct entering *entering, uint64_t super, unsigned int levels)
 {
+	struct session *session = entering->session;
 	struct watch mark = {
 		.kind = WATCH_MARK,
-		.key = watch->super | GUARD_KEY_SUPER,
-		.super = watch->super,
-		.where = watch->where,
-		.container = watch->container,
-		.plan = watch->plan,
-		.levels = watch->pattern ? plan_levels(watch->pattern) : 0,
+		.key = super | GUARD_KEY_SUPER,
+		.super = super,
+		.where = entering->where,
+		.container = entering->container,
+		.plan = session->plan,
+		.levels = levels,
 	};
-	struct watches *watches = entering->session->watches;
-	int added = watches_add(watches, watch, &entering->session->trouble);
+
+	if (watches_add(session->watches, &mark, &session->trouble) < 0)
+		tell_gap(entering);
+}
+
+int enter_watch(struct entering *entering, const struct watch *watch)
+{
+	struct session *session = entering->session;
+	int added = watches_add(session->watches, watch, &session->trouble);
 
 	entering->container->n_entries += added > 0;
-	/* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
-	if (added < 0 || watches_add(watches, &mark, &entering->session->trouble) < 0)
+	if (added < 0)
 		tell_gap(entering);
+	else
+		enter_mark(entering, watch->super,
+			   watch->pattern ? plan_levels(watch->pattern) : 0);
 	return added;
 }
 
@@ -354,6 +365,46 @@ static void enter_space(struct entering *entering)
 	enter_watch(entering, &space);
 }
 
+static uint64_t super_of_mount(const struct kernel *kernel, const struct mounted *mount)
+{
+	struct kernel_inode inode;
+	uint64_t address;
+
+	if (kernel_dentry_inode(kernel, mount->root_dentry, &address) < 0 ||
+	    kernel_inode_read(kernel, address, &inode) < 0 || inode.super & 7)
+		return 0; /* gone meanwhile */
+	return inode.super;
+}
+
+/*
+ * An overlay goes with its container, and so tells us that it has gone. A root that is a directory of a file system does
+ * not: there /dev and /proc do, which runtimes mount for each container anew. The guest waits until we know, so that who
+ * waits for the container's last process may delete its files.
+ */
+static void enter_ends(struct entering *entering)
+{
+	static const char *const paths[CONTAINER_ENDS] = { "/dev", "/proc" };
+	const struct kernel *kernel = entering->session->kernel;
+	struct container *container = entering->container;
+	const struct mounts *mounts;
+	struct kernel_super root;
+
+	if (kernel_super_read(kernel, container->root_super, &root) == 0 &&
+	    strcmp(root.type, "overlay") == 0)
+		return;
+	mounts = mounts_of(entering);
+	for (size_t i = 0; i < mounts->n * CONTAINER_ENDS; i++) {
+		const struct mounted *mount = &mounts->list[i / CONTAINER_ENDS];
+		uint64_t *end = &container->ends[i % CONTAINER_ENDS];
+
+		if (strcmp(mount->path, paths[i % CONTAINER_ENDS]) != 0)
+			continue;
+		*end = super_of_mount(kernel, mount);
+		if (*end)
+			enter_mark(entering, *end, 0);
+	}
+}
+
 static void enter_root(struct entering *entering)
 {
 	struct container *container = entering->container;
@@ -370,7 +421,8 @@ static void enter_root(struct entering *entering)
 static bool has_guarded_root(const struct session *session, const struct container *container)
 {
 	for (const struct container *c = session->containers.first; c; c = c->next) {
-		if (c != container && c->resolved && c->root_super == container->root_super)
+		if (c != container && c->resolved && c->root_super == container->root_super &&
+		    c->root_dentry == container->root_dentry)
 			return true;
 	}
 	return false;
@@ -401,6 +453,7 @@ static void finish(struct entering *entering, uint64_t start)
 	if (watches_align(session->watches, &session->trouble) < 0)
 		tell_gap(entering);
 	enter_space(entering);
+	enter_ends(entering);
 	watches_align(session->watches, NULL);
 	tell_ran_unguarded(entering);
 	container->resolved = true;

@@ -12,6 +12,7 @@
 #define HOSTNAME_NS \
 	30000000000ULL /* a container that has kept the guest's name so long may keep it */
 #define HOSTNAME_SHARE 16 /* ... and is looked at again when its age has grown by this part */
+#define MAX_LOOKS 5
 #define MISSED_SWEEPS 2 /* a runtime may be between two processes */
 
 static int find_first(const struct kernel_task *task, void *data)
@@ -85,6 +86,29 @@ void sweep_remove(struct session *session, struct container *container)
 	containers_remove(&session->containers, container);
 }
 
+static int is_member(const struct kernel_task *task, void *data)
+{
+	return task->mnt_ns_sequence == *(const uint64_t *)data;
+}
+
+/* A process that exits has left its name spaces before they go. */
+static bool has_ended(const struct session *session, const struct container *container,
+		      uint64_t super)
+{
+	uint64_t mnt_ns = container->mnt_ns;
+	bool is_end = false;
+	int r = -EAGAIN;
+
+	if (container->root_super == super)
+		return true;
+	for (size_t i = 0; i < CONTAINER_ENDS; i++)
+		is_end = is_end || container->ends[i] == super;
+	/* The list may move under us; if it does too often, a sweep will find that the container has gone. */
+	for (unsigned int n = 0; is_end && n < MAX_LOOKS && r < 0; n++)
+		r = kernel_tasks_each(session->kernel, false, is_member, &mnt_ns);
+	return r == 0;
+}
+
 void sweep_super(struct session *session, uint64_t super)
 {
 	struct kernel_super read;
@@ -98,7 +122,7 @@ void sweep_super(struct session *session, uint64_t super)
 	watches_remove_super(session->watches, super);
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
-		if (c->root_super == super)
+		if (has_ended(session, c, super))
 			sweep_remove(session, c);
 	}
 }
