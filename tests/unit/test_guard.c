@@ -1449,7 +1449,7 @@ static unsigned int count_refusals(struct dentry *dentry, struct dentry *missing
 	n += guard_file_mprotect(&vma, 0, PROT_WRITE) != 0;
 	n += guard_inode_unlink(directory, dentry) != 0;
 	n += rename_to(dentry, source) != 0;
-	n += set_attributes(dentry, ATTR_MODE, NULL) != 0;
+	n += set_attributes(dentry, ATTR_MODE) != 0;
 	n += guard_inode_setxattr(NULL, dentry) != 0;
 	n += guard_inode_copy_up(dentry) != 0;
 	n += guard_sb_mount("", &path, "", 0, NULL) != 0;

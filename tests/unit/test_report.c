@@ -114,7 +114,7 @@ static struct guard_file_record *start(struct fake_session *f, uint32_t reported
 		.parents = { { 400, 9, "sh" }, { 1, 0, "init" } },
 		.n_parents = 2,
 	};
-	record->path = fake_text(f, path);
+	record->path = record->super_path = fake_text(f, path);
 	record->other_path = GUARD_NO_TEXT;
 	record->executable = fake_text(f, "/bin/cat");
 	return record;
@@ -282,23 +282,21 @@ static void test_paths(void **state)
 		const char *seen; /* what the guard told */
 		uint32_t depth;
 		uint64_t mnt_ns;
-		enum guard_path_kind kind;
+		bool told; /* does the guard know what the process sees? */
 		const char *path, *accessed;
 	} rows[] = {
 		/* in the container: what it sees */
-		{ false, "/etc/shadow", 0, 101, GUARD_PATH_SEEN, "/etc/shadow", "/etc/shadow" },
-		{ false, "/mnt/x", 0, 101, GUARD_PATH_SEEN, "/mnt/x", "/mnt/x" },
-		{ true, "/etc/a.conf", 1, 101, GUARD_PATH_SEEN, "/etc/a.conf", "/etc/a.conf" },
+		{ false, "/etc/shadow", 0, 101, true, "/etc/shadow", "/etc/shadow" },
+		{ false, "/mnt/x", 0, 101, true, "/etc/shadow", "/mnt/x" },
+		{ true, "/etc/a.conf", 1, 101, true, "/etc/a.conf", "/etc/a.conf" },
 		/* on the root of the container: the same */
-		{ true, "/etc/a.conf", 1, 101, GUARD_PATH_IN_SUPER, "/etc/a.conf", "/etc/a.conf" },
+		{ true, "/etc/a.conf", 1, 101, false, "/etc/a.conf", "/etc/a.conf" },
 		/* elsewhere: what the rule says */
-		{ false, "/merged/etc/shadow", 0, 100, GUARD_PATH_SEEN, "/etc/shadow",
-		  "/merged/etc/shadow" },
-		{ true, "/merged/etc/a.conf", 1, 100, GUARD_PATH_SEEN, "/etc/a.conf",
-		  "/merged/etc/a.conf" },
-		{ true, "/diff/etc/a.conf", 1, 100, GUARD_PATH_IN_SUPER, "/etc/a.conf", "" },
-		{ false, "/diff/etc/shadow", 0, 100, GUARD_PATH_IN_SUPER, "/etc/shadow", "" },
-		{ false, "", 0, 100, GUARD_PATH_SEEN, "/etc/shadow", "" },
+		{ false, "/merged/etc/shadow", 0, 100, true, "/etc/shadow", "/merged/etc/shadow" },
+		{ true, "/merged/etc/a.conf", 1, 100, true, "/etc/a.conf", "/merged/etc/a.conf" },
+		{ true, "/diff/etc/a.conf", 1, 100, false, "/etc/a.conf", "" },
+		{ false, "/diff/etc/shadow", 0, 100, false, "/etc/shadow", "" },
+		{ false, "", 0, 100, true, "/etc/shadow", "" },
 	};
 	struct fake_session *f = *state;
 	struct watch file = file_watch(f, f->one, DENY), name = name_watch(f, f->one, DENY);
@@ -311,7 +309,8 @@ static void test_paths(void **state)
 					: start(f, WRITE, WRITE, rows[i].seen);
 
 		record->process.mnt_ns = rows[i].mnt_ns;
-		record->path_kind = rows[i].kind;
+		if (!rows[i].told)
+			record->path = GUARD_NO_TEXT;
 		report_file(&f->session);
 		assert_string_equal(one_event(f)->rule, "deny");
 		if (strcmp(one_event(f)->file.path, rows[i].path) != 0 ||
@@ -347,7 +346,7 @@ static void test_other_paths(void **state)
 		struct guard_file_record *record = start_name(f, LINK, LINK, rows[i].path, 1);
 
 		record->role = rows[i].role;
-		record->path_kind = GUARD_PATH_IN_SUPER;
+		record->path = GUARD_NO_TEXT;
 		record->process.mnt_ns = rows[i].mnt_ns;
 		record->other_path = fake_text(f, rows[i].other);
 		report_file(&f->session);
@@ -453,7 +452,7 @@ static void make_at(struct fake_session *f, bool below, uint32_t operation, uint
 	record->base = fake_identity(FAKE_LAYER, 5);
 	record->file.super = FAKE_LAYER;
 	record->depth = 2;
-	record->path_kind = GUARD_PATH_IN_SUPER;
+	record->path = GUARD_NO_TEXT;
 }
 
 static struct watch layer_watch(const struct fake_session *f, uint32_t rule)
@@ -571,7 +570,7 @@ static void test_mounts(void **state)
 	record = start(f, MOUNT, MOUNT, "/etc");
 	record->space = 102;
 	record->mode = S_IFDIR | 0755;
-	record->path_kind = GUARD_PATH_IN_SUPER;
+	record->path = GUARD_NO_TEXT;
 	report_file(&f->session);
 	assert_string_equal(one_event(f)->container.id, "222222222222");
 	assert_int_equal(one_event(f)->operation, MOUNT);
