@@ -59,8 +59,6 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
-.PHONY: all programs help clean check check-unit check-fuzz check-vm scale layers format format-check \
-	demo install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -131,21 +129,8 @@ $(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
-# Run in the guest, whatever is installed there.
 GUEST_PROGRAMS := scale fsops
-$(BUILD)/tests/guest/%: tests/vm/%.c
-	@mkdir -p $(@D)
-	$(call say,LINK)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
-
 FSOPS := $(wildcard tests/vm/unchanged/*.c)
-$(BUILD)/tests/guest/fsops: $(FSOPS) $(wildcard tests/vm/unchanged/*.h)
-	@mkdir -p $(@D)
-	$(call say,LINK)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $(FSOPS)
-
-unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
-vm-programs: $(BUILD)/tests/damage $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
@@ -179,6 +164,11 @@ fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-po
 		tests/fuzz/fuzz_$*.c $(filter-out src/arm/guard_object.c,$(LIBRARY_OBJECTS:$(BUILD)/%.o=src/%.c)) \
 		$(BUILD)/arm/guard_object.o $(shell pkg-config --cflags --libs $(PACKAGES)) -DOUTGUARD_VERSION='"$(VERSION)"'
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(or $(SECONDS),60) $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
+
+matrix: packages-check ## Try every operation by every way in every view, in real containers; docs/COVERAGE.md (minutes)
+	@$(MAKE) --no-print-directory -s programs $(BUILD)/tests/attempt
+	@tests/matrix/run $(if $(SLICE),--slice)
+	$(if $(SLICE),,@tests/matrix/coverage $(BUILD)/matrix/results.tsv >docs/COVERAGE.md)
 
 layers: ## Prove that includes point one way
 	@tools/check-layers $(LAYERS)
