@@ -150,17 +150,30 @@ static const char *or_dash(const char *text)
 	return text && *text ? text : "-";
 }
 
+/* What the event may name, below D or absolute, with '|' between. */
+static void print_told(const struct cell *cell)
+{
+	const char *told = cell->way->told ? cell->way->told : cell->way->watch;
+	const char *template = cell->route->told ? cell->route->told : "@";
+
+	for (; *template; template ++) {
+		if (*template == '@')
+			fputs(told, stdout);
+		else
+			putchar(*template);
+	}
+}
+
 static int list(const struct cell *cell)
 {
 	const struct way *way = cell->way;
-	const char *told = way->told ? way->told : way->watch;
 
-	if (cell->route->told && !way->told)
-		told = cell->route->told;
-	printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s%s%s\t%s\t%s\n", cell->directory, operation_of(way),
-	       way->name, or_dash(cell->route->name), cell->view_name, way->watch, told,
-	       way->flags & HELD ? "held," : "", way->flags & UNTOLD ? "untold," : "",
-	       way->flags & DENY_ONLY ? "deny-only," : "", or_dash(way->gap),
+	printf("%s\t%s\t%s\t%s\t%s\t%s\t", cell->directory, operation_of(way), way->name,
+	       or_dash(cell->route->name), cell->view_name, way->watch);
+	print_told(cell);
+	printf("\t%s%s%s-\t%s\t%s\n", way->flags & HELD ? "held," : "",
+	       way->flags & UNTOLD ? "untold," : "", way->flags & DENY_ONLY ? "deny-only," : "",
+	       or_dash(gap(way, cell->route, cell->view)),
 	       or_dash(out_of_scope(way->operation, cell->view)));
 	return 0;
 }
@@ -256,11 +269,12 @@ static struct shared *shared;
 static char holder_name[64];
 
 struct outcome {
+	pid_t pid;
 	int result;
 	char point[32], changed[16];
 };
 
-/* In a process of its own. */
+/* In a process of its own, so that its events are told by its pid. */
 static void attempt(const struct cell *cell, struct place *place)
 {
 	int result;
@@ -308,6 +322,7 @@ static void try_side(const struct cell *cell, bool twin, struct outcome *ret_out
 		attempt(cell, &place);
 		_exit(0);
 	}
+	ret_outcome->pid = pid;
 	waitpid(pid, &status, 0);
 	snapshot_take(&after, at, ".", cell->way->operation != READ);
 	snapshot_compare(&shared->before, &after, ret_outcome->changed);
@@ -327,8 +342,8 @@ static int run(const struct cell *cell)
 	try_side(cell, false, &own);
 	if (twin.result < 0)
 		why = excuse(cell->way, cell->route, cell->view, -twin.result);
-	printf("%s\t%d\t%s\t%s\t%d\t%s\t%s\t%s\n", cell->directory, twin.result, twin.changed,
-	       twin.point, own.result, own.changed, own.point, or_dash(why));
+	printf("%s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t%s\n", cell->directory, or_dash(why), twin.pid,
+	       twin.result, twin.changed, twin.point, own.pid, own.result, own.changed, own.point);
 	fflush(stdout);
 	return 0;
 }

@@ -197,6 +197,7 @@ static int way_uring_openat2(struct place *place)
 static int way_uring_direct(struct place *place)
 {
 	struct io_uring_sqe sqes[2] = { open_request(place) };
+	int result;
 
 	sqes[0].file_index = 1;
 	sqes[1] = (struct io_uring_sqe){ .opcode = IORING_OP_WRITE,
@@ -205,7 +206,8 @@ static int way_uring_direct(struct place *place)
 					 .addr = (uintptr_t)PATCH,
 					 .len = PATCH_SIZE,
 					 .off = PATCH_AT };
-	return uring_do_all(sqes, 2, false) < 0 ? stopped_at(place, "open", -EPERM) : 0;
+	result = uring_do_all(sqes, 2, false);
+	return result < 0 ? stopped_at(place, "open", result) : 0;
 }
 
 static int way_uring_write(struct place *place)
@@ -660,12 +662,6 @@ static int way_exec_interpreter(struct place *place)
 
 /* --- the table ----------------------------------------------------------------------------------------------------------- */
 
-#define BEFORE                                                                                \
-	"a descriptor from before the rule goes on working; it is reported when the rule is " \
-	"loaded"
-#define MAPPED \
-	"a mapping from before the rule goes on working; it is reported when the rule is loaded"
-
 static const struct way table[] = {
 	{ READ, "openat", "F", way_open, MAIN | SLICE, O_RDONLY },
 	{ READ, "open", "F", way_open_old, 0, O_RDONLY },
@@ -731,12 +727,11 @@ static const struct way table[] = {
 	{ WRITE, "acct", "F", way_acct },
 	{ WRITE, "truncate", "F", way_truncate, 0, 100 },
 	{ WRITE, "mmap shared", "F", way_mmap, 0, MAP_SHARED },
-	{ WRITE, "received over a socket", "F", way_sent, HELD | UNTOLD | SLICE },
+	{ WRITE, "received over a socket", "F", way_sent, HELD | SLICE },
 	{ WRITE, "pidfd_getfd", "F", way_pidfd_getfd, HELD | UNTOLD },
 	{ WRITE, "/proc/PID/fd reopened, from before the rule", "F", way_held_reopened, HELD,
 	  O_WRONLY },
-	{ WRITE, "open from before the rule", "F", way_held_write, HELD | UNTOLD | SLICE,
-	  .gap = BEFORE },
+	{ WRITE, "open from before the rule", "F", way_held_write, HELD | SLICE },
 
 	{ TRUNCATE, "truncate", "F", way_truncate, MAIN | SLICE, 100 },
 	{ TRUNCATE, "truncate to the same size", "F", way_truncate, 0, FILE_SIZE },
@@ -756,12 +751,10 @@ static const struct way table[] = {
 	{ MMAP_WRITE, "process_vm_writev", "F", way_vm_writev },
 	{ MMAP_WRITE, "ptrace", "F", way_poke },
 	{ MMAP_WRITE, "ptrace, mapped for reading", "F", way_poke_read_only },
-	{ MMAP_WRITE, "mapped from before the rule", "F", way_held_store, HELD | UNTOLD,
-	  .gap = MAPPED },
+	{ MMAP_WRITE, "mapped from before the rule", "F", way_held_store, HELD | UNTOLD },
 	{ MMAP_WRITE, "process_vm_writev, mapped from before", "F", way_held_vm_writev,
-	  HELD | UNTOLD, .gap = MAPPED },
-	{ MMAP_WRITE, "ptrace, mapped from before", "F", way_held_poke, HELD | UNTOLD,
-	  .gap = MAPPED },
+	  HELD | UNTOLD },
+	{ MMAP_WRITE, "ptrace, mapped from before", "F", way_held_poke, HELD | UNTOLD },
 
 	{ EXEC, "execve", "F", way_execve, MAIN | SLICE },
 	{ EXEC, "execveat", "F", way_execveat },

@@ -55,6 +55,26 @@ static const struct excuse {
 	{ NULL, "by proc self root", MOUNT, ANY_VIEW, EINVAL, "the kernel refuses it itself" },
 };
 
+#define BEFORE \
+	"what was open before the rule goes on working; it is reported when the rule is loaded"
+#define MAPPED \
+	"what was mapped before the rule goes on working; it is reported when the rule is loaded"
+#define NO_HOOK \
+	"mount_setattr(2) has no security hook; it changes a mount's flags, and hides nothing"
+
+/* Ways that stay open: the attempt does as its twin, and leaves no event but those at loading. */
+static const struct gap {
+	const char *way, *route; /* what their names start with; NULL: any */
+	unsigned int operations, views;
+	const char *reason;
+} gaps[] = {
+	{ "open from before", NULL, WRITE, ANY_VIEW, BEFORE },
+	{ "mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
+	{ "process_vm_writev, mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
+	{ "ptrace, mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
+	{ "mount_setattr", NULL, MOUNT, ANY_VIEW, NO_HOOK },
+};
+
 static bool starts(const char *name, const char *start)
 {
 	return !start || strncmp(name, start, strlen(start)) == 0;
@@ -69,6 +89,18 @@ const char *excuse(const struct way *way, const struct route *route, enum view v
 		    starts(route->name, e->route) &&
 		    (!e->operations || (e->operations & way->operation)))
 			return e->reason;
+	}
+	return NULL;
+}
+
+const char *gap(const struct way *way, const struct route *route, enum view view)
+{
+	for (unsigned int i = 0; i < LENGTH(gaps); i++) {
+		const struct gap *g = &gaps[i];
+
+		if ((g->operations & way->operation) && (g->views & view) &&
+		    starts(way->name, g->way) && starts(route->name, g->route))
+			return g->reason;
 	}
 	return NULL;
 }

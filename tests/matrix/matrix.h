@@ -137,7 +137,6 @@ struct way {
 	unsigned int views; /* 0: any that the operation has */
 	const char *
 		told; /* what the event names, below D, several with '|'; NULL: what the rule names */
-	const char *gap; /* it cannot be refused, because of this */
 };
 
 struct route {
@@ -145,7 +144,7 @@ struct route {
 	int (*take)(struct place *place);
 	unsigned int operations, views; /* that it makes sense for; 0: all */
 	unsigned int flags; /* SLICE */
-	const char *told; /* if it is by another name */
+	const char *told; /* as in a way, @ for what it would be else; NULL: just that */
 };
 
 /* The tables stand at the end of the files that have the functions. */
@@ -160,6 +159,8 @@ extern const unsigned int n_routes;
 
 /* Why a cell cannot be tried at all where the twin fails with that errno; NULL if there is no excuse. */
 const char *excuse(const struct way *way, const struct route *route, enum view view, int error);
+/* Why a cell is neither refused nor told; NULL if it is. */
+const char *gap(const struct way *way, const struct route *route, enum view view);
 /* Why an operation has no cells in that view; NULL if it has. */
 const char *out_of_scope(enum operation operation, enum view view);
 

@@ -165,7 +165,6 @@ static int way_pivot_root(struct place *place)
 }
 
 #define DIRECTORY "d|d/F"
-#define NO_HOOK "mount_setattr(2) has no security hook; what it changes hides and replaces nothing"
 
 static const struct way table[] = {
 	{ MOUNT, "bind over it", "F", way_bind_over, MAIN | SLICE },
@@ -188,10 +187,11 @@ static const struct way table[] = {
 	{ MOUNT, "MS_REMOUNT | MS_BIND", "d/F", way_remount, OWN_MOUNT,
 	  MS_REMOUNT | MS_BIND | MS_RDONLY, 0, DIRECTORY },
 	{ MOUNT, "MS_REMOUNT", "d/F", way_remount, OWN_MOUNT, MS_REMOUNT, 0, DIRECTORY },
+	{ MOUNT, "MS_REMOUNT | MS_BIND, of the mount's own root", "d", way_remount, OWN_MOUNT,
+	  MS_REMOUNT | MS_BIND | MS_RDONLY },
 	{ MOUNT, "fspick and FSCONFIG_CMD_RECONFIGURE", "d/F", way_fspick, OWN_MOUNT, 0, 0,
 	  DIRECTORY },
-	{ MOUNT, "mount_setattr", "d/F", way_mount_setattr, OWN_MOUNT | UNTOLD, 0, 0, DIRECTORY,
-	  NO_HOOK },
+	{ MOUNT, "mount_setattr", "d/F", way_mount_setattr, OWN_MOUNT, 0, 0, DIRECTORY },
 	{ MOUNT, "pivot_root", "F", way_pivot_root, ROOTS, 0, PLAIN, "F|/" },
 };
 const struct way_table mount_ways = { table, LENGTH(table) };

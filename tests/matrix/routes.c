@@ -29,12 +29,13 @@ __attribute__((format(printf, 2, 3))) static void set_base(struct place *place, 
 	strcpy(place->base, base);
 }
 
-/* A directory to mount on. */
+/* A directory to mount on, of this process. */
 static char *new_directory(void)
 {
-	static char directory[] = "/tmp/matrix-XXXXXX";
+	static char directory[64];
 
-	return mkdtemp(directory);
+	snprintf(directory, sizeof(directory), "/tmp/matrix-%d", getpid());
+	return mkdir(directory, 0755) == 0 || errno == EEXIST ? directory : NULL;
 }
 
 bool enter_mount_space(void)
@@ -285,8 +286,9 @@ const struct route routes[] = {
 	{ "by dirfd", route_dirfd, NOT_MOUNT },
 	{ "by a symbolic link", route_symlink, OF_FILES & ~OF_NAMES },
 	{ "by a symbolic link to a directory", route_symlink_above },
-	{ "by a hard link", route_hard_link, OF_FILES & ~COPY_UP, .told = "L", .flags = SLICE },
-	{ "by a bind mount", route_bind, NOT_MOUNT, .flags = SLICE },
+	{ "by a hard link", route_hard_link, OF_FILES & ~(COPY_UP | LINK), .told = "L|@",
+	  .flags = SLICE },
+	{ "by a bind mount", route_bind, NOT_MOUNT, .told = "@|/tmp/matrix-PID/@", .flags = SLICE },
 	{ "by a detached mount", route_open_tree, NOT_MOUNT },
 	{ "in a new mount name space", route_mount_space, NOT_MOUNT },
 	{ "in a new user name space", route_user_space, NOT_MOUNT },
