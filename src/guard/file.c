@@ -33,18 +33,17 @@ static uint32_t operations_of(const void *file)
 }
 
 /*
- * A file that overlayfs opens below one of its own: what is read there is that overlay's to be judged, whoever else has the
- * same layer. What is written may be the upper layer of a container under another overlay.
+ * A file that overlayfs opens below one of its own. What is written may be the upper layer of a container, under another
+ * overlay. What is read is judged by identity only: from a layer, whose files are watched by name, another container's overlay
+ * reads what is its own.
  */
 static __attribute__((noinline)) int judge_backing(struct attempt *attempt)
 {
-	void *alias;
+	void *alias = NULL;
 	int r;
 
-	attempt->operations &= GUARD_OP_WRITE;
-	if (!attempt->operations)
-		return 0;
-	alias = d_find_any_alias((void *)attempt->subject.inode);
+	if (attempt->operations & GUARD_OP_WRITE)
+		alias = d_find_any_alias((void *)attempt->subject.inode);
 	attempt->subject.dentry = alias;
 	r = judge(attempt, NULL);
 	dput(alias);

@@ -80,8 +80,9 @@ static bool is_inode(const struct kernel *kernel, const struct guard_resolved *r
 
 static void enter_below(struct entering *entering, const struct plan_item *item, uint64_t address)
 {
+	/* Not reading: by its identity it is also what another container reads through its own overlay. */
 	struct watch watch =
-		enter_start_watch(entering, item, WATCH_BELOW, POLICY_ALL & ~NOT_BELOW);
+		enter_start_watch(entering, item, WATCH_BELOW, POLICY_MODIFY & ~NOT_BELOW);
 	struct kernel_inode inode;
 
 	if (!address || kernel_inode_read(entering->session->kernel, address, &inode) < 0 ||

@@ -62,6 +62,10 @@ static const struct excuse {
 #define NO_HOOK \
 	"mount_setattr(2) has no security hook; it changes a mount's flags, and hides nothing"
 
+#define LAYER_READ                                                                                \
+	"reading a layer's file is judged by its name there: by its identity it is also another " \
+	"container's own"
+
 /* Ways that stay open: the attempt does as its twin, and leaves no event but those at loading. */
 static const struct gap {
 	const char *way, *route; /* what their names start with; NULL: any */
@@ -73,6 +77,9 @@ static const struct gap {
 	{ "process_vm_writev, mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
 	{ "ptrace, mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
 	{ "mount_setattr", NULL, MOUNT, ANY_VIEW, NO_HOOK },
+	{ NULL, "by an overlay on top", READ | EXEC, UPPER_DIRECT | LOWER_DIRECT, LAYER_READ },
+	{ NULL, "by a hard link", READ | EXEC, UPPER_DIRECT | LOWER_DIRECT, LAYER_READ },
+	{ "open_by_handle_at, of the layer's file", NULL, READ, ANY_VIEW, LAYER_READ },
 };
 
 static bool starts(const char *name, const char *start)

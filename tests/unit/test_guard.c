@@ -1243,18 +1243,24 @@ static void test_overlay_below(void **state)
 	file.f_inode = below->d_inode; /* before 6.5: the path above, the file below */
 	fake.task.cred = &fake.overlay_cred;
 	assert_int_equal(guard_file_open(&file), -EPERM);
-	record = told(WRITE, WRITE); /* reading through another overlay is that one's own */
+	record = told(READ | WRITE, READ | WRITE);
 	assert_int_equal(record->nested, 1);
 	assert_int_equal(record->file.ino, below->d_inode->i_ino);
 	assert_string_equal(text(record, record->path), "/above"); /* as the process sees it */
 	file.f_mode = FMODE_READ;
-	assert_int_equal(guard_file_open(&file), 0);
+	assert_int_equal(guard_file_open(&file), -EPERM);
+	told(READ, READ);
 	file = file_of(below, FMODE_READ | FMODE_BACKING, 0); /* since */
+	assert_int_equal(guard_file_open(&file), -EPERM);
+	told(READ, READ);
+	/* By its name in a layer, reading through another overlay is that one's own. */
+	assert_true(table_remove(table, (uint64_t)&fake.supers[1], below->d_inode->i_ino));
+	watch_name(fake.roots[1], "below", ALL, ALL);
 	assert_int_equal(guard_file_open(&file), 0);
 	nothing_told();
 	file.f_mode |= FMODE_WRITE;
 	assert_int_equal(guard_file_open(&file), -EPERM);
-	told(WRITE, WRITE);
+	told(READ | WRITE, READ | WRITE);
 
 	assert_int_equal(table_set(table, &known, NULL, 0, NULL), 0);
 	assert_int_equal(guard_file_open(&file), 0);
@@ -1267,7 +1273,6 @@ static void test_overlay_below(void **state)
 	assert_int_equal(guard_file_open(&file), 0);
 	free(file.f_inode);
 	assert_int_equal(table_set(table, &known, NULL, 0, NULL), 0);
-	/* Credentials that a process has as its own are no overlay's. */
 	/* Credentials that a process has as its own are no overlay's. */
 	fake.task.real_cred = &fake.overlay_cred;
 	assert_int_equal(guard_inode_unlink(directory_of(below), below), -EPERM);
