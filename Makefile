@@ -59,6 +59,8 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
+.PHONY: all programs help clean check check-unit check-fuzz check-vm scale layers format format-check \
+	demo matrix install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -129,8 +131,28 @@ $(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
+# Run in the guest, whatever is installed there.
 GUEST_PROGRAMS := scale fsops
+$(BUILD)/tests/guest/%: tests/vm/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
+
 FSOPS := $(wildcard tests/vm/unchanged/*.c)
+$(BUILD)/tests/guest/fsops: $(FSOPS) $(wildcard tests/vm/unchanged/*.h)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $(FSOPS)
+
+MATRIX := $(wildcard tests/matrix/*.c)
+$(BUILD)/tests/attempt: $(MATRIX) tests/matrix/matrix.h
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -Wno-missing-field-initializers -Wno-format-truncation \
+		-O2 -g -static -o $@ $(MATRIX)
+
+unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
+vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/attempt $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
