@@ -141,9 +141,23 @@ static struct uring *ring_of(struct worker *w)
 }
 
 /*
- * Names of its own, u0 to u2: what the kernel's worker threads have put away is not always away when the result is there,
- * which a lease or an exec of the same file could notice.
+ * The kernel's worker threads may still have a file when its result is there and it has been closed: an exec, a lease or a
+ * watcher could notice. A lease is granted when nobody has it any more; these names (u0 to u2) are opened nowhere else.
  */
+static void wait_until_closed(struct worker *w, const char *name)
+{
+	int fd = open(name, O_RDONLY | O_NONBLOCK), tries = 0;
+
+	if (fd < 0)
+		return;
+	while (fcntl(fd, F_SETLEASE, F_WRLCK) < 0 && errno == EAGAIN && tries++ < 5000)
+		usleep(1000);
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+	close(fd);
+	if (tries > 5000)
+		tell(w, "uring close", 0, "%s is still open", name);
+}
+
 static void uring_file(struct worker *w, struct uring *ring)
 {
 	static const int how[] = { O_RDWR | O_CREAT, O_RDWR | O_CREAT | O_EXCL, O_RDONLY,
@@ -183,6 +197,7 @@ static void uring_file(struct worker *w, struct uring *ring)
 	tell(w, "uring fsetxattr", uring_do(ring, &request), "user.uring");
 	request = (struct io_uring_sqe){ .opcode = IORING_OP_CLOSE, .fd = fd };
 	tell(w, "uring close", uring_do(ring, &request), "fd");
+	wait_until_closed(w, name);
 }
 
 static void uring_names(struct worker *w, struct uring *ring)
