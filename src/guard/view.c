@@ -12,6 +12,8 @@
 #include "guard/ring.h"
 #include "guard/view.h"
 
+#define MAX_ANEW 8 /* policies that a start may see come */
+
 struct view {
 	const struct kernel_path *root;
 	uint64_t errand;
@@ -98,9 +100,9 @@ static bool waits_for_use(const struct view *view)
 }
 
 /* Returns whether the host has handled it. */
-static __attribute__((noinline)) bool resolve_view(const struct view *view)
+static __attribute__((noinline)) bool resolve_once(const struct view *view, uint64_t names)
 {
-	uint64_t names = __atomic_load_n(&vault.names, __ATOMIC_ACQUIRE), position;
+	uint64_t position;
 	bool without = view->error || waits_for_use(view);
 	struct guard_resolved resolved[GUARD_VIEW_RESOLVED];
 	uint32_t i = 0, n = 0;
@@ -118,6 +120,21 @@ static __attribute__((noinline)) bool resolve_view(const struct view *view)
 	} while (sent && !last);
 	revert_creds(creds);
 	return sent && ring_wait_handled(position);
+}
+
+/* With the names of the policy in force. When that changed meanwhile, the host could not use what it got: once more. */
+static bool resolve_view(const struct view *view)
+{
+	bool handled;
+
+	for (unsigned int i = 0; i < MAX_ANEW; i++) {
+		uint64_t names = __atomic_load_n(&vault.names, __ATOMIC_ACQUIRE);
+
+		handled = resolve_once(view, names);
+		if (!handled || view->errand || READ_ONCE(vault.names) == names)
+			break;
+	}
+	return handled;
 }
 
 int resolve_start(const struct kernel_path *root, enum guard_view_cause cause)

@@ -445,6 +445,22 @@ static void tell_ran_unguarded(const struct entering *entering)
 		    container->name.id);
 }
 
+/* The guard waits so long and no longer: has the process that started the container gone on without us? */
+static void check_start(struct entering *entering)
+{
+	const struct guard_view_record *record = entering->record;
+	struct container *container = entering->container;
+	bool starts = record->cause == GUARD_VIEW_PIVOT || record->cause == GUARD_VIEW_CHROOT;
+	struct kernel_task task;
+
+	if (!container->starting)
+		return;
+	container->starting = 0;
+	if (!starts || kernel_task_read(entering->session->kernel, record->task, &task) < 0 ||
+	    task.root_dentry == record->root_dentry)
+		container->before_start = false;
+}
+
 static void finish(struct entering *entering, uint64_t start)
 {
 	struct session *session = entering->session;
@@ -455,9 +471,10 @@ static void finish(struct entering *entering, uint64_t start)
 	enter_space(entering);
 	enter_ends(entering);
 	watches_align(session->watches, NULL);
+	check_start(entering);
 	tell_ran_unguarded(entering);
 	container->resolved = true;
-	container->starting = 0;
+	container->wanted = false;
 	container->n_failed = 0;
 	container->took_us = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
 	log_debug("%s: container %s (%s): %u entries made %s, %llu us", session->name,
@@ -469,8 +486,8 @@ static void finish(struct entering *entering, uint64_t start)
 static void count_entries(const struct entering *entering)
 {
 	struct container *container = entering->container;
-	bool before = entering->record->cause == GUARD_VIEW_PIVOT ||
-		      entering->record->cause == GUARD_VIEW_CHROOT;
+	bool before = container->before_start && (entering->record->cause == GUARD_VIEW_PIVOT ||
+						  entering->record->cause == GUARD_VIEW_CHROOT);
 
 	container->n_before = before ? container->n_entries : 0;
 	container->n_lazy = container->n_entries - container->n_before;
