@@ -5,6 +5,8 @@
  * opens a watched file as the first thing it does. A server in the guest keeps them and takes commands:
  *
  *	scale serve DIR FILES		in the background; DIR gets everything, FILES is how many files /watched holds
+ *	scale slow DIR			in the background: looking anything up in containers' /slow takes as long as
+ *					DIR/hold is there; then there is nothing. DIR/held: somebody waits
  *	scale ask DIR COMMAND...
  *		start FIRST LAST [SIDE_BY_SIDE] [disk]	a line for each: number, result of its first open, us of
  *					its whole start, us of them in pivot_root. `disk`: not on tmpfs
@@ -24,6 +26,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -292,17 +295,20 @@ static const char *place(char buf[LINE_SIZE], const struct container *container,
 static void become(const struct container *container)
 {
 	char root[LINE_SIZE], data[LINE_SIZE], options[2 * LINE_SIZE], upper[LINE_SIZE],
-		work[LINE_SIZE], volume[LINE_SIZE], text[32];
+		work[LINE_SIZE], volume[LINE_SIZE], slow[LINE_SIZE], from[LINE_SIZE], text[32];
 	uint64_t started;
 
 	snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s,workdir=%s", directory,
 		 place(upper, container, "/upper"), place(work, container, "/work"));
 	place(root, container, "/root");
+	snprintf(slow, sizeof(slow), "%.500s/slow", root);
+	snprintf(from, sizeof(from), "%s/slow", directory);
 	snprintf(data, sizeof(data), "%.500s/data", root);
 	snprintf(volume, sizeof(volume), "%s/volumes/%d", directory, (int)(container - containers));
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("overlay", root, "overlay", 0, options) < 0 ||
-	    mount(volume, data, NULL, MS_BIND, NULL) < 0 || chdir(root) < 0)
+	    mount(volume, data, NULL, MS_BIND, NULL) < 0 ||
+	    mount(from, slow, NULL, MS_BIND, NULL) < 0 || chdir(root) < 0)
 		die("mounts");
 	started = now_ns();
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
@@ -612,6 +618,80 @@ static bool serve_one(int fd)
 	return true;
 }
 
+/* --- a slow file system ------------------------------------------------------------------------------------------- */
+
+static void reply_fuse(int fuse, uint64_t unique, int error, const void *body, size_t size)
+{
+	struct {
+		struct fuse_out_header header;
+		char body[256];
+	} reply = { .header = { .len = (uint32_t)(sizeof(reply.header) + size),
+				.error = -error,
+				.unique = unique } };
+
+	if (size)
+		memcpy(reply.body, body, size);
+	if (write(fuse, &reply, reply.header.len) < 0 && errno != ENOENT)
+		die("/dev/fuse");
+}
+
+static void hold(const char *at)
+{
+	char path[LINE_SIZE], held[LINE_SIZE];
+
+	snprintf(path, sizeof(path), "%s/hold", at);
+	snprintf(held, sizeof(held), "%s/held", at);
+	while (access(path, F_OK) == 0) {
+		write_text(held, "");
+		usleep(10000);
+	}
+	unlink(held);
+}
+
+static void serve_fuse(int fuse, const char *at)
+{
+	static _Alignas(8) char request[FUSE_MIN_READ_BUFFER + 65536];
+	const struct fuse_in_header *in = (const void *)request;
+	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION,
+					    .minor = FUSE_KERNEL_MINOR_VERSION,
+					    .max_write = 4096 };
+	const struct fuse_attr_out root = {
+		.attr = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 }
+	};
+
+	for (;;) {
+		if (read(fuse, request, sizeof(request)) < (ssize_t)sizeof(*in)) {
+			if (errno == ENODEV)
+				return; /* unmounted */
+		} else if (in->opcode == FUSE_INIT) {
+			reply_fuse(fuse, in->unique, 0, &init, sizeof(init));
+		} else if (in->opcode == FUSE_GETATTR) {
+			reply_fuse(fuse, in->unique, 0, &root, sizeof(root));
+		} else if (in->opcode == FUSE_LOOKUP) {
+			hold(at);
+			reply_fuse(fuse, in->unique, ENOENT, NULL, 0);
+		} else if (in->opcode != FUSE_FORGET && in->opcode != FUSE_BATCH_FORGET &&
+			   in->opcode != FUSE_INTERRUPT) {
+			reply_fuse(fuse, in->unique, ENOSYS, NULL, 0);
+		}
+	}
+}
+
+static int slow(const char *at)
+{
+	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char path[LINE_SIZE], options[64];
+
+	snprintf(path, sizeof(path), "%s/slow", at);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+	if (fuse < 0 || mount("scale", path, "fuse", 0, options) < 0)
+		die(path);
+	if (daemon(0, 0) < 0)
+		die("daemon");
+	serve_fuse(fuse, at);
+	return 0;
+}
+
 /* --- server and client -------------------------------------------------------------------------------------------- */
 
 static void make_lower(unsigned int n_files)
@@ -621,6 +701,8 @@ static void make_lower(unsigned int n_files)
 	snprintf(path, sizeof(path), "%s/lower", directory);
 	make_directory(path);
 	snprintf(path, sizeof(path), "%s/lower/data", directory);
+	make_directory(path);
+	snprintf(path, sizeof(path), "%s/lower/slow", directory);
 	make_directory(path);
 	snprintf(path, sizeof(path), "%s/lower/watched", directory);
 	make_directory(path);
@@ -643,6 +725,8 @@ static void make_places(unsigned int n_files)
 	snprintf(path, sizeof(path), "%s/disk", directory);
 	make_directory(path);
 	snprintf(path, sizeof(path), "%s/volumes", directory);
+	make_directory(path);
+	snprintf(path, sizeof(path), "%s/slow", directory);
 	make_directory(path);
 	snprintf(path, sizeof(path), "%s/memory", directory);
 	make_directory(path);
@@ -717,8 +801,11 @@ int main(int argc, char **argv)
 		return entry(argv);
 	if (argc == 4 && strcmp(argv[1], "serve") == 0)
 		return serve(argv[2], (unsigned int)strtoul(argv[3], NULL, 10));
+	if (argc == 3 && strcmp(argv[1], "slow") == 0)
+		return slow(argv[2]);
 	if (argc > 3 && strcmp(argv[1], "ask") == 0)
 		return ask(argv[2], argv + 3);
-	fprintf(stderr, "usage: scale serve DIR FILES | scale ask DIR COMMAND...\n");
+	fprintf(stderr, "usage: scale serve DIR FILES | scale slow DIR | scale ask DIR "
+			"COMMAND...\n");
 	return 2;
 }
