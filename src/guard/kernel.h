@@ -90,6 +90,7 @@ extern const char upid_struct_size[] __asm__("size.upid");
 #define PF_KTHREAD 0x200000
 #define SIGKILL 9
 #define EPERM 1
+#define EACCES 13
 
 /* include/linux/fs.h */
 #define ATTR_MODE 0x1

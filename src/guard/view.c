@@ -29,6 +29,20 @@ static const char *name_at(uint64_t names, uint32_t i)
 	return half + (READ_ONCE(((const uint32_t *)half)[i]) & (GUARD_VAULT_NAMES_SIZE - 1));
 }
 
+static int look_up(const struct kernel_path *root, const char *name, struct kernel_path *ret)
+{
+	int r = vfs_path_lookup(root->dentry, root->mnt, name, LOOKUP_FOLLOW, ret);
+	void *kernels;
+
+	if (r != -EACCES)
+		return r;
+	/* A file system of a user's own (FUSE) lets only him in: as the task that we are in. */
+	kernels = override_creds(task_real_cred(current_task()));
+	r = vfs_path_lookup(root->dentry, root->mnt, name, LOOKUP_FOLLOW, ret);
+	revert_creds(kernels);
+	return r;
+}
+
 static void resolve_name(struct guard_resolved *resolved, const struct kernel_path *root,
 			 uint64_t names, uint32_t i)
 {
@@ -36,8 +50,7 @@ static void resolve_name(struct guard_resolved *resolved, const struct kernel_pa
 	const void *inode;
 
 	resolved->name = i;
-	resolved->error =
-		vfs_path_lookup(root->dentry, root->mnt, name_at(names, i), LOOKUP_FOLLOW, &path);
+	resolved->error = look_up(root, name_at(names, i), &path);
 	if (resolved->error)
 		return;
 	inode = dentry_inode(path.dentry);

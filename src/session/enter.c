@@ -238,11 +238,8 @@ static void free_mounts(struct entering *entering)
 
 static void place_on_mounts(struct entering *entering, const struct watch *base)
 {
-	const struct mounts *mounts;
+	const struct mounts *mounts = mounts_of(entering);
 
-	if (!strpbrk(base->pattern, "*?"))
-		return; /* a plain path below the nearest directory that exists: nothing can be mounted there */
-	mounts = mounts_of(entering);
 	for (size_t i = 0; i < mounts->n; i++)
 		place_on_mount(entering, base, &mounts->list[i]);
 }

@@ -649,14 +649,10 @@ static void test_no_strings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_parameters),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_hostile_references),
-		cmocka_unit_test(test_hostile_nesting),
-		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_hostile_split),
-		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_fields),		cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_sizes),		cmocka_unit_test(test_hostile_references),
+		cmocka_unit_test(test_hostile_nesting), cmocka_unit_test(test_split),
+		cmocka_unit_test(test_hostile_split),	cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_no_strings),
 	};
 
