@@ -28,7 +28,6 @@ static const struct {
 	{ "path_chroot", HOOK_LSM_LIST, "guard_path_chroot", "path", false },
 	{ "sb_mount", HOOK_LSM_LIST, "guard_sb_mount", ". path . . .", false },
 	{ "move_mount", HOOK_LSM_LIST, "guard_move_mount", "path path", false },
-	{ "sb_remount", HOOK_LSM_LIST, "guard_sb_remount", "super_block .", false },
 	{ "sb_umount", HOOK_LSM_LIST, "guard_sb_umount", "vfsmount .", false },
 	{ "inode_create", HOOK_LSM_LIST, "guard_inode_create", "inode dentry .", false },
 	{ "inode_mkdir", HOOK_LSM_LIST, "guard_inode_mkdir", "inode dentry .", false },

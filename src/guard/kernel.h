@@ -38,7 +38,6 @@ KERNEL_FIELD(uint32_t, inode_gid, "inode.i_gid")
 KERNEL_FIELD(uint32_t, inode_links, "inode.i_nlink")
 KERNEL_FIELD(uint64_t, inode_size, "inode.i_size")
 KERNEL_FIELD(uint32_t, super_device, "super_block.s_dev")
-KERNEL_FIELD(void *, super_root, "super_block.s_root")
 
 KERNEL_FIELD(void *, dentry_inode, "dentry.d_inode")
 KERNEL_FIELD(void *, dentry_parent, "dentry.d_parent")
@@ -114,7 +113,6 @@ extern const char upid_struct_size[] __asm__("size.upid");
 #define VM_SHARED 0x8
 #define MS_RDONLY 0x1
 #define MS_REMOUNT 0x20
-#define MS_BIND 0x1000
 #define MS_MOVE 0x2000
 #define MS_PROPAGATION 0x1e0000 /* unbindable, private, slave, shared */
 

@@ -52,18 +52,13 @@ static int judge_moved(const char *name)
 	return r;
 }
 
-/*
- * Propagation hides nothing. A whole file system that is remounted passes guard_sb_remount(). And a runtime makes the root
- * read-only (runc: after pivot_root), which hides nothing either.
- */
+/* Propagation hides nothing. Nor does it that a runtime makes the root read-only (runc: after pivot_root). */
 static bool is_harmless(const struct kernel_path *path, unsigned long flags)
 {
 	const struct kernel_path *root = fs_root(task_fs(current_task()));
 
 	if (!(flags & MS_REMOUNT))
 		return flags & MS_PROPAGATION;
-	if (!(flags & MS_BIND))
-		return true;
 	return flags & MS_RDONLY && path->mnt == root->mnt && path->dentry == root->dentry;
 }
 
@@ -79,19 +74,6 @@ int guard_sb_mount(const char *name, const struct kernel_path *path, const char 
 		return 0;
 	r = judge_mount(space, path->dentry);
 	return r || !(flags & MS_MOVE) ? r : judge_moved(name);
-}
-
-/* A whole file system gets other options, by mount(2) or fsconfig(2). */
-int guard_sb_remount(const void *super, void *options)
-{
-	uint64_t space = current_space();
-	bool refused;
-
-	(void)options;
-	if (likely(!space || space == READ_ONCE(vault.guest_space)) ||
-	    !space_is_known(space, &refused))
-		return 0;
-	return judge_mount(space, super_root(super));
 }
 
 int guard_move_mount(const struct kernel_path *from, const struct kernel_path *to)

@@ -78,7 +78,9 @@ static bool is_inode(const struct kernel *kernel, const struct guard_resolved *r
 	       inode.generation == resolved->file.generation;
 }
 
-static void enter_below(struct entering *entering, const struct plan_item *item, uint64_t address)
+/* @lower: its mappings are its own; those of the upper layer's file are told with the overlay's. */
+static void enter_below(struct entering *entering, const struct plan_item *item, uint64_t address,
+			bool lower)
 {
 	/* Not reading: by its identity it is also what another container reads through its own overlay. */
 	struct watch watch =
@@ -88,6 +90,7 @@ static void enter_below(struct entering *entering, const struct plan_item *item,
 	if (!address || kernel_inode_read(entering->session->kernel, address, &inode) < 0 ||
 	    !S_ISREG(inode.mode) || !inode.super || inode.super & 7)
 		return;
+	watch.inode = lower ? address : 0;
 	enter_place_watch(entering, &watch,
 			  &(struct guard_identity){ inode.super, inode.ino, inode.generation, 0 });
 }
@@ -109,8 +112,8 @@ static void enter_files_below(struct entering *entering)
 		    !is_inode(kernel, resolved) ||
 		    kernel_overlay_inode_read(kernel, resolved->inode, &below, &err) < 0)
 			continue;
-		enter_below(entering, item, below.upper);
-		enter_below(entering, item, below.lower);
+		enter_below(entering, item, below.upper, false);
+		enter_below(entering, item, below.lower, true);
 	}
 }
 

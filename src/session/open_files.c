@@ -170,8 +170,8 @@ static void tell_mappings(struct session *session)
 {
 	for (struct container *c = session->containers.first; c; c = c->next) {
 		for (const struct watch *w = c->watches; w; w = w->next_own) {
-			if (w->kind == WATCH_FILE && w->inode && w->selected &&
-			    w->operations & (POLICY_MMAP_WRITE | POLICY_WRITE))
+			if ((w->kind == WATCH_FILE || w->kind == WATCH_BELOW) && w->inode &&
+			    w->selected && w->operations & (POLICY_MMAP_WRITE | POLICY_WRITE))
 				look_at_mappings(session, w);
 		}
 	}

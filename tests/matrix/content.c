@@ -727,7 +727,7 @@ static const struct way table[] = {
 	{ WRITE, "acct", "F", way_acct },
 	{ WRITE, "truncate", "F", way_truncate, 0, 100 },
 	{ WRITE, "mmap shared", "F", way_mmap, 0, MAP_SHARED },
-	{ WRITE, "received over a socket", "F", way_sent, HELD | SLICE },
+	{ WRITE, "received over a socket", "F", way_sent, HELD | UNTOLD | SLICE },
 	{ WRITE, "pidfd_getfd", "F", way_pidfd_getfd, HELD | UNTOLD },
 	{ WRITE, "/proc/PID/fd reopened, from before the rule", "F", way_held_reopened, HELD,
 	  O_WRONLY },

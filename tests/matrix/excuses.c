@@ -66,6 +66,9 @@ static const struct excuse {
 	"reading a layer's file is judged by its name there: by its identity it is also another " \
 	"container's own"
 
+#define OPTIONS \
+	"it changes the options of a whole file system, at whatever mounts, and hides nothing"
+
 /* Ways that stay open: the attempt does as its twin, and leaves no event but those at loading. */
 static const struct gap {
 	const char *way, *route; /* what their names start with; NULL: any */
@@ -77,9 +80,9 @@ static const struct gap {
 	{ "process_vm_writev, mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
 	{ "ptrace, mapped from before", NULL, MMAP_WRITE, ANY_VIEW, MAPPED },
 	{ "mount_setattr", NULL, MOUNT, ANY_VIEW, NO_HOOK },
+	{ "fspick", NULL, MOUNT, ANY_VIEW, OPTIONS },
 	{ NULL, "by an overlay on top", READ | EXEC, UPPER_DIRECT | LOWER_DIRECT, LAYER_READ },
 	{ NULL, "by a hard link", READ | EXEC, UPPER_DIRECT | LOWER_DIRECT, LAYER_READ },
-	{ "open_by_handle_at, of the layer's file", NULL, READ, ANY_VIEW, LAYER_READ },
 };
 
 static bool starts(const char *name, const char *start)

@@ -53,7 +53,6 @@ extern char fake_behind_vault[], fake_behind_mailbox[];
 
 struct super_block {
 	_Alignas(64) uint32_t s_dev;
-	struct dentry *s_root;
 };
 
 struct inode {
@@ -159,7 +158,6 @@ __attribute__((used, noinline)) static void fields(void)
 	FIELD(inode, i_nlink);
 	FIELD(inode, i_size);
 	FIELD(super_block, s_dev);
-	FIELD(super_block, s_root);
 	FIELD(dentry, d_inode);
 	FIELD(dentry, d_parent);
 	SYMBOL("field.dentry.d_name.name", offsetof(struct dentry, name));
@@ -507,7 +505,6 @@ static void fake_start(void)
 	for (size_t i = 0; i < 3; i++) {
 		fake.supers[i].s_dev = 8 << 20 | (uint32_t)i;
 		fake.roots[i] = fake_name(NULL, "/");
-		fake.supers[i].s_root = fake.roots[i];
 		fake.roots[i]->d_inode = fake_inode(&fake.supers[i], S_IFDIR | 0755);
 		fake.spaces[i].seq = 100 + i;
 		fake.proxies[i].mnt_ns = &fake.spaces[i];
