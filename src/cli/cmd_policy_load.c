@@ -22,14 +22,18 @@ static enum outcome load(const char *path, const char *name, struct json_object 
 /* The old policy stays in force until the new one stands; so does this program. */
 static enum outcome wait_for(struct json_object *vm, struct error *err)
 {
+	_cleanup_(json_object_putp) struct json_object *facts = NULL;
 	const char *name = show_string(vm, "name");
 	enum outcome outcome = OUTCOME_DONE;
 
 	if (strcmp(show_string(vm, "state"), "guarding") == 0)
-		outcome = call_wait_settled(name, NULL, err);
+		outcome = call_wait_settled(name, &facts, err);
 	if (outcome == OUTCOME_DONE)
-		log_info("%s: policy %s is in force", name,
-			 show_string(json_object_object_get(vm, "policy"), "source"));
+		log_info("%s: policy %s is %s", name,
+			 show_string(json_object_object_get(vm, "policy"), "source"),
+			 facts && !show_bool(facts, "settled") ? "loaded; it comes into force when "
+								 "all containers are resolved"
+							       : "in force");
 	return outcome;
 }
 

@@ -31,9 +31,11 @@ struct container {
 	uint64_t starting; /* the task that is about to enter its root, while its view comes in */
 	bool before_start; /* its files were entered before its first process ran */
 	bool ran_unguarded; /* it started without us */
+	const void *plan; /* with which it was entered last */
 	bool resolved; /* its view has been entered for the policy in force */
 	uint64_t oldest_ns; /* in a sweep: start of the oldest process seen that has its root */
 	bool wanted; /* its view has to be asked for, by that process */
+	unsigned int n_partial; /* times a part of its view was lost */
 	unsigned int n_failed; /* times in a row that did not work */
 	bool lost; /* its view could not be resolved; `outguard status` says so */
 	unsigned int n_entries, n_before,

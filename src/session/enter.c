@@ -486,7 +486,8 @@ static void count_entries(const struct entering *entering)
 	bool before = container->before_start && (entering->record->cause == GUARD_VIEW_PIVOT ||
 						  entering->record->cause == GUARD_VIEW_CHROOT);
 
-	container->n_before = before ? container->n_entries : 0;
+	if (before)
+		container->n_before = container->n_entries;
 	container->n_lazy = container->n_entries - container->n_before;
 	container->n_trips_before += before;
 	container->n_trips_after += !before && entering->record->cause == GUARD_VIEW_LAZY;
@@ -500,7 +501,9 @@ static void enter_all(struct entering *entering)
 
 	enter_root(entering);
 	container->lost = false;
-	container->n_entries = container->n_followed = 0;
+	if (container->plan != session->plan)
+		container->n_entries = container->n_before = container->n_followed = 0;
+	container->plan = session->plan;
 	if (make_exceptions(entering)) {
 		for (size_t i = 0; i < session->plan->n_items; i++) {
 			if (enter_is_selected(entering, &session->plan->items[i]))
@@ -624,6 +627,25 @@ static void errand_failed(struct session *session, struct container *container,
 		sweep_ask_again(session, container);
 }
 
+/* Records of a view can be lost, or be more at a time than are kept. */
+static bool is_complete(const struct view *view)
+{
+	for (size_t i = 0; i < view->n; i++) {
+		if (view->resolved[i].error == -ENODATA)
+			return false;
+	}
+	return true;
+}
+
+/* What is known is entered, and all of it asked for again. */
+static void ask_for_rest(struct entering *entering)
+{
+	error_set(&entering->session->trouble, -ENODATA, "a part of its view was lost");
+	tell_gap(entering);
+	if (entering->container->n_partial++ < MAX_FAILED)
+		sweep_ask_again(entering->session, entering->container);
+}
+
 static void enter_resolved(struct session *session, const struct guard_view_record *record,
 			   struct container *container)
 {
@@ -647,6 +669,8 @@ static void enter_resolved(struct session *session, const struct guard_view_reco
 		enter_lazily(&entering);
 	else
 		enter_all(&entering);
+	if (record->n_resolved && !is_complete(view))
+		ask_for_rest(&entering);
 	if (record->cause == GUARD_VIEW_LAZY)
 		watches_remove_kind(session->watches, container, WATCH_LAZY);
 	views_forget(view);
