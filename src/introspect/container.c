@@ -33,6 +33,8 @@ static const struct form {
 	{ NULL, "libpod-", "", ID_HEX, "podman" },
 	{ NULL, "libpod-payload-", "", ID_HEX, "podman" }, /* --cgroups=split */
 	/* the runtimes by themselves, told to use systemd */
+	{ NULL, "crun-buildah-", ".scope", ID_NAME, "buildah" }, /* podman build too */
+	{ NULL, "runc-buildah-", ".scope", ID_NAME, "buildah" },
 	{ NULL, "runc-", ".scope", ID_NAME, "runc" },
 	{ NULL, "crun-", ".scope", ID_NAME, "crun" },
 	{ NULL, "lxc.payload.", "", ID_NAME, "lxc" },
@@ -170,22 +172,40 @@ static void read_pod(char uid[CONTAINER_POD_UID], struct name parent, struct nam
 }
 
 /*
- * "kubepods-burstable-podUID.slice:cri-containerd:ID" is systemd's notation, taken literally by
- * cgroupfs.
+ * "kubepods-burstable-podUID.slice:cri-containerd:ID" and "system.slice:docker:ID" (BuildKit) are systemd's notation, taken
+ * literally by cgroupfs.
  */
-static struct name after_colon(struct name name)
+static const struct form *colon_form(struct name *name)
 {
-	for (size_t i = name.n; i > 0; i--)
-		if (name.at[i - 1] == ':')
-			return (struct name){ name.at + i, name.n - i, name.depth };
-	return name;
+	static const struct {
+		const char *mark;
+		struct form form;
+	} rows[] = {
+		{ ":cri-containerd:", { .id = ID_HEX, .engine = "containerd" } },
+		{ ":docker:", { .id = ID_NAME, .engine = "docker" } },
+		{ ":crio:", { .id = ID_HEX, .engine = "cri-o" } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *at = memmem(name->at, name->n, rows[i].mark, strlen(rows[i].mark));
+
+		if (!at)
+			continue;
+		at += strlen(rows[i].mark);
+		name->n = (size_t)(name->at + name->n - at);
+		name->at = at;
+		return &rows[i].form;
+	}
+	return NULL;
 }
 
 static bool read_name(struct container_name *ret, struct name parent, struct name name)
 {
-	if (memmem(name.at, name.n, ":cri-containerd:", 16))
-		return match(ret, &(struct form){ .id = ID_HEX, .engine = "containerd" },
-			     after_colon(name));
+	struct name marked = name;
+	const struct form *colon = colon_form(&marked);
+
+	if (colon)
+		return match(ret, colon, marked);
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		const struct form *form = &forms[i];
 		struct name id = name;

@@ -12,7 +12,8 @@
 #define MIN_ID 12 /* what `docker ps` shows */
 #define MAX_ID 64
 
-static const char *const engines[] = { "docker", "containerd", "podman", "cri-o", "lxc", "nspawn" };
+static const char *const engines[] = { "docker", "containerd", "podman", "cri-o", "buildah",
+				       "runc",	 "crun",       "lxc",	 "nspawn" };
 
 static int check_id(struct schema *schema, const struct yaml_node *node)
 {

@@ -24,6 +24,10 @@ static const struct {
 } cases[] = {
 	/* systemd's driver */
 	{ "/system.slice/docker-" A ".scope", "docker", A },
+	{ "/system.slice/system.slice:docker:x69v9yux4vft611qrwhfwa6e6", "docker",
+	  "x69v9yux4vft611qrwhfwa6e6" }, /* BuildKit */
+	{ "/system.slice/crun-buildah-buildah4164932005.scope/container", "buildah",
+	  "buildah4164932005" },
 	{ USER "/user.slice/docker-" A ".scope", "docker", A },
 	{ "/machine.slice/libpod-" A ".scope", "podman", A },
 	{ "/machine.slice/libpod-" A ".scope/container", "podman", A },
