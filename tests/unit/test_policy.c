@@ -246,7 +246,8 @@ static const struct {
 	{ EXCEPT("{containers: web}"), "6:26: " WHERE "text where a mapping should be; write "
 				       "`ids: ...`" },
 	{ EXCEPT("[{containers: {engines: rkt}}]"), "6:37: " WHERE "unknown engine `rkt`; known: "
-						    "docker, containerd, podman, cri-o, lxc, "
+						    "docker, containerd, podman, cri-o, buildah, "
+						    "runc, crun, lxc, "
 						    "nspawn" },
 	/* paths */
 	{ PATHS(""), "5:11: " WHERE "`paths` is empty; write `paths: [/etc/passwd]`" },
@@ -317,7 +318,7 @@ static const struct {
 						   "case; write it as the engine prints it" },
 	{ WITH("containers: {engines: crio}"), "6:27: " WHERE "unknown engine `crio`; did you mean "
 					       "`cri-o`? Known: docker, containerd, "
-					       "podman, cri-o, lxc, nspawn" },
+					       "podman, cri-o, buildah, runc, crun, lxc, nspawn" },
 	{ WITH("containers: {hostnames: 'web/1'}"), "6:29: " WHERE "host name \"web/1\" has a "
 						    "character that none has; write "
 						    "letters, digits, - "
