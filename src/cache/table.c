@@ -478,7 +478,7 @@ static int check_entry(const struct table *table, const struct guard_entry *entr
 	if (!current(table)->nodes)
 		return error_set(err, -EBUSY,
 				 "the table in force is an earlier daemon's: begin a new one");
-	if (!key_is_live(entry->key) || kind > GUARD_KEY_MOUNT)
+	if (!key_is_live(entry->key) || kind > GUARD_KEY_WORK)
 		return error_set(err, -EINVAL, "no entry can have the key %#llx",
 				 (unsigned long long)entry->key);
 	if (n && kind != GUARD_KEY_FILE && kind != GUARD_KEY_BASE && kind != GUARD_KEY_MOUNT)

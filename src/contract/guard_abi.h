@@ -57,12 +57,10 @@ enum guard_key {
 	GUARD_KEY_FILE = 0, /* super block, ino: a watched file or directory */
 	GUARD_KEY_BASE = 1, /* super block, ino: a directory that patterns hang from */
 	GUARD_KEY_SUPER = 2, /* super block, ino 0: it has entries */
-	GUARD_KEY_CREDS =
-		3, /* struct cred, ino 0: an overlay's own; what it does below has been judged above */
-	GUARD_KEY_SPACE =
-		4, /* GUARD_SPACE_KEY, ino 0: mount name space of a known container; deny: it must not start */
-	GUARD_KEY_MOUNT =
-		5, /* GUARD_MOUNT_KEY, GUARD_MOUNT_INO: a file or directory where that container's mounts are judged */
+	GUARD_KEY_CREDS = 3, /* struct cred, ino 0: an overlay's own; it has been judged above */
+	GUARD_KEY_SPACE = 4, /* GUARD_SPACE_KEY, ino 0: a container's; deny: it must not start */
+	GUARD_KEY_MOUNT = 5, /* GUARD_MOUNT_KEY, GUARD_MOUNT_INO: where its mounts are judged */
+	GUARD_KEY_WORK = 6, /* super block, ino: where an overlay makes new files */
 };
 #define GUARD_KEY_EMPTY 0ULL
 #define GUARD_KEY_RETIRED (~0ULL)

@@ -107,7 +107,9 @@ static __attribute__((noinline)) int judge_move(const void *from, const void *to
 		.to = to,
 	};
 
-	if (is_directory(dentry_inode(from)))
+	/* A directory that was made for this has nothing in it. */
+	if (is_directory(dentry_inode(from)) &&
+	    !is_made_by_overlay(dentry_inode(dentry_parent(from))))
 		attempt.subject.moves_to = other;
 	return judge(&attempt, ret_followed);
 }

@@ -343,6 +343,24 @@ void find_mount_verdict(struct verdict *verdict, const struct subject *subject, 
 	     GUARD_MOUNT_INO(subject->super, inode_ino(subject->inode)));
 }
 
+bool is_made_by_overlay(const void *directory)
+{
+	const struct guard_entry *entry;
+	uint64_t table;
+
+	if (task_cred(current_task()) == task_real_cred(current_task()))
+		return false;
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		entry = cache_find(vault_bytes, table, inode_super(directory) | GUARD_KEY_WORK,
+				   inode_ino(directory));
+		if (entry && READ_ONCE(entry->generation) != inode_generation(directory))
+			entry = NULL;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return entry;
+}
+
 bool space_is_known(uint64_t space, bool *ret_refused)
 {
 	const struct guard_entry *entry;

@@ -33,6 +33,12 @@ void find_verdict(struct verdict *verdict, const struct subject *subject);
 /* The same of a mount point or a mount's root, for mounts in the name space @space. */
 void find_mount_verdict(struct verdict *verdict, const struct subject *subject, uint64_t space);
 
+/*
+ * Does overlayfs bring what it has just made, for a known container, from its work directory? With credentials of its own,
+ * or a copy of these for this one call (ovl_create_or_link()).
+ */
+bool is_made_by_overlay(const void *directory);
+
 /* Is this the mount name space of a container that the host knows? */
 bool space_is_known(uint64_t space, bool *ret_refused);
 

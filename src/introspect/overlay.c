@@ -70,7 +70,7 @@ static int check_super(const struct kernel *kernel, uint64_t address, struct err
 }
 
 struct overlay_fields {
-	struct profile_field n_layers, layers, cred; /* struct ovl_fs */
+	struct profile_field n_layers, layers, cred, work; /* struct ovl_fs */
 	struct profile_field n_data; /* ... size 0 where there is none */
 	struct profile_field mount, index; /* struct ovl_layer */
 	uint32_t layer_size;
@@ -81,8 +81,8 @@ static int find_overlay_fields(const struct kernel *kernel, struct overlay_field
 {
 	const struct member members[] = {
 		VALUE("ovl_fs.numlayer", &ret->n_layers), VALUE("ovl_fs.layers", &ret->layers),
-		VALUE("ovl_fs.creator_cred", &ret->cred), VALUE("ovl_layer.mnt", &ret->mount),
-		VALUE("ovl_layer.idx", &ret->index),
+		VALUE("ovl_fs.creator_cred", &ret->cred), VALUE("ovl_fs.workdir", &ret->work),
+		VALUE("ovl_layer.mnt", &ret->mount),	  VALUE("ovl_layer.idx", &ret->index),
 	};
 	/* Linux 37ebf056d6cf "ovl: introduce data-only lower layers" (in v6.5) */
 	const struct member n_data = VALUE("ovl_fs.numdatalayer", &ret->n_data);
@@ -100,15 +100,33 @@ static int find_overlay_fields(const struct kernel *kernel, struct overlay_field
 	return 0;
 }
 
+static struct kernel_identity read_identity(struct reader *reader, uint64_t inode)
+{
+	return (struct kernel_identity){
+		.super = reader_get(reader, inode, FIELD_INODE_SUPER),
+		.ino = reader_get(reader, inode, FIELD_INODE_INO),
+		.generation = (uint32_t)reader_get(reader, inode, FIELD_INODE_GENERATION),
+	};
+}
+
 static void read_root(struct reader *reader, uint64_t vfsmount, struct kernel_overlay_layer *layer)
 {
 	uint64_t mount = reader_container(reader, vfsmount, FIELD_MOUNT_VFSMOUNT);
 
 	layer->dentry = reader_get(reader, mount, FIELD_MOUNT_ROOT);
 	layer->inode = reader_get(reader, layer->dentry, FIELD_DENTRY_INODE);
-	layer->root.super = reader_get(reader, layer->inode, FIELD_INODE_SUPER);
-	layer->root.ino = reader_get(reader, layer->inode, FIELD_INODE_INO);
-	layer->root.generation = reader_get(reader, layer->inode, FIELD_INODE_GENERATION);
+	layer->root = read_identity(reader, layer->inode);
+}
+
+/* Without an upper layer there is none. */
+static struct kernel_identity read_work(struct reader *reader, const struct overlay_fields *at,
+					uint64_t fs)
+{
+	uint64_t dentry = reader_get_at(reader, fs, &at->work);
+
+	if (!dentry)
+		return (struct kernel_identity){ 0 };
+	return read_identity(reader, reader_get(reader, dentry, FIELD_DENTRY_INODE));
 }
 
 static void read_layers(struct reader *reader, const struct overlay_fields *at, uint64_t fs,
@@ -156,6 +174,7 @@ int kernel_overlay_read(const struct kernel *kernel, uint64_t super, struct kern
 	fs = reader_get(&reader, super, FIELD_SUPER_INFO);
 	overlay->super = super;
 	overlay->creator_cred = reader_get_at(&reader, fs, &at.cred);
+	overlay->work = read_work(&reader, &at, fs);
 	read_layers(&reader, &at, fs, overlay);
 	r = check_super(kernel, super, err);
 	if (r < 0)

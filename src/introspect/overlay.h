@@ -35,6 +35,8 @@ struct kernel_overlay_layer {
 
 struct kernel_overlay {
 	uint64_t super;
+	struct kernel_identity
+		work; /* the directory where it makes new files; no super block: none */
 	uint64_t creator_cred; /* address: what the overlay acts with on the layers */
 	unsigned int n_layers;
 	/* the upper first, if there is one; then the lower ones, the topmost first */

@@ -54,17 +54,24 @@ static void enter_layer(struct entering *entering, const struct guard_identity *
 	}
 }
 
-static void enter_creds(struct entering *entering, uint64_t cred)
+/* What the guard tells the overlay's own doings below by. */
+static void enter_creds(struct entering *entering, const struct kernel_overlay *overlay)
 {
-	const struct watch watch = {
+	struct watch watch = {
 		.kind = WATCH_CREDS,
-		.key = cred | GUARD_KEY_CREDS,
+		.key = overlay->creator_cred | GUARD_KEY_CREDS,
 		.super = entering->container->root_super,
 		.where = entering->where,
 		.container = entering->container,
 		.plan = entering->session->plan,
 	};
 
+	enter_watch(entering, &watch);
+	if (!overlay->work.super || overlay->work.super & 7)
+		return;
+	watch.key = overlay->work.super | GUARD_KEY_WORK;
+	watch.ino = overlay->work.ino;
+	watch.generation = overlay->work.generation;
 	enter_watch(entering, &watch);
 }
 
@@ -119,7 +126,7 @@ static void enter_files_below(struct entering *entering)
 
 static void enter_layers(struct entering *entering, const struct kernel_overlay *overlay)
 {
-	enter_creds(entering, overlay->creator_cred);
+	enter_creds(entering, overlay);
 	for (size_t i = 0; i < overlay->n_layers; i++) {
 		const struct kernel_identity *root = &overlay->layers[i].root;
 		const struct guard_identity identity = { root->super, root->ino, root->generation,

@@ -35,7 +35,7 @@ enum watch_kind {
 	WATCH_LAZY, /* a base: nothing is entered yet */
 	WATCH_MARK, /* the rest have no item: a super block's mark, */
 	WATCH_SPACE, /* a container's mount name space, */
-	WATCH_CREDS, /* its overlay's credentials */
+	WATCH_CREDS, /* its overlay's credentials, and its work directory */
 };
 
 struct watch {

@@ -88,6 +88,7 @@ static void test_layout(void **state)
 		{ GUARD_KEY_CREDS, 3 },
 		{ GUARD_KEY_SPACE, 4 },
 		{ GUARD_KEY_MOUNT, 5 },
+		{ GUARD_KEY_WORK, 6 },
 		{ GUARD_SPACE_KEY(5), 5 << 6 | 4 },
 		{ GUARD_MOUNT_KEY(5), 5 << 6 | 5 },
 		{ GUARD_RECORD_FILE, 1 },

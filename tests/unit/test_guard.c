@@ -1279,6 +1279,33 @@ static void test_overlay_below(void **state)
 	assert_int_equal(told(DELETE, DELETE)->nested, 0);
 }
 
+/*
+ * A directory over a whiteout is made in the work directory and moved into place, with credentials made for that: it has
+ * nothing in it that a pattern could match. What anybody else moves there may have.
+ */
+static void test_overlay_makes_directory(void **state)
+{
+	struct dentry *work = fake_at("work/"), *made = fake_at("work/#1/"),
+		      *place = fake_missing("upper/d");
+	const struct guard_entry known = {
+		.key = (uint64_t)&fake.supers[0] | GUARD_KEY_WORK,
+		.ino = work->d_inode->i_ino,
+		.generation = work->d_inode->i_generation,
+	};
+
+	(void)state;
+	watch_name(fake_at("upper/"), "**/*.key", ALL, ALL);
+	fake.task.cred = &fake.overlay_cred;
+	assert_int_equal(rename_to(made, place), -EPERM);
+	told(RENAME, RENAME);
+	assert_int_equal(table_set(table, &known, NULL, 0, NULL), 0);
+	assert_int_equal(rename_to(made, place), 0);
+	nothing_told();
+	fake.task.cred = fake.task.real_cred;
+	assert_int_equal(rename_to(made, place), -EPERM);
+	told(RENAME, RENAME);
+}
+
 /* Mounts. */
 
 static struct guard_entry mount_entry(const struct dentry *dentry, uint64_t space)
@@ -1860,6 +1887,7 @@ int main(void)
 		TEST(test_follow_refused),
 		TEST(test_follow_without_host),
 		TEST(test_overlay_below),
+		TEST(test_overlay_makes_directory),
 		TEST(test_mount),
 		TEST(test_mount_names),
 		TEST(test_mount_kills),

@@ -67,7 +67,7 @@ guest() { lab/exec "$vm" -- "$@"; }
 stop_vm() { lab/stop "$vm" >/dev/null 2>&1; }
 
 # The guest's own complaints: taken before, compared after. Not those about a slow machine: TCG is one.
-kernel_complaints() { guest dmesg --level=emerg,alert,crit,err,warn | grep -vE 'hrtimer: interrupt took|clocksource:|sched: RT throttling|Spurious LAPIC timer'; }
+kernel_complaints() { guest dmesg --level=emerg,alert,crit,err,warn | grep -vE 'hrtimer: interrupt took|clocksource:|sched: RT throttling|kauditd_printk_skb|Spurious LAPIC timer'; }
 
 # guard POLICY [outguard run options]: sets guard_pid; events go to $events, words to $guard_log. Waits until it guards.
 guard() {
