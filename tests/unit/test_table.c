@@ -990,7 +990,7 @@ static void test_remove_super(void **state)
 
 	(void)state;
 	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
-	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_MOUNT; kind++) {
+	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_WORK; kind++) {
 		for (unsigned int i = 0; i < 3; i++) {
 			struct guard_entry entry = { .key = SUPER(i) | kind };
 
@@ -998,7 +998,7 @@ static void test_remove_super(void **state)
 		}
 	}
 	assert_int_equal(table_remove_super(table, SUPER(1)), 3);
-	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_MOUNT; kind++) {
+	for (uint64_t kind = GUARD_KEY_FILE; kind <= GUARD_KEY_WORK; kind++) {
 		assert_non_null(look(vault, SUPER(0) | kind, 0));
 		assert_int_equal(look(vault, SUPER(1) | kind, 0) == NULL, kind <= GUARD_KEY_SUPER);
 		assert_non_null(look(vault, SUPER(2) | kind, 0));
