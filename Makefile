@@ -29,7 +29,7 @@ LAYERS := contract util glob memory vmm profile introspect policy cache events a
 util := error log
 glob := glob
 memory := ram space
-vmm := qmp memory_map registers machine qemu_args
+vmm := qmp gdbstub memory_map registers machine qemu_args
 profile := kallsyms types modules locate profile
 introspect := kernel layout reader task unwind mount path pathbuf file cgroup container overlay \
 	open_files caches dcache page_cache cmdline container_json container_words keeper \
@@ -37,7 +37,7 @@ introspect := kernel layout reader task unwind mount path pathbuf file cgroup co
 policy := policy yaml rule exception selector schema pattern
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
-arm := link resolve window hooks quiesce arm
+arm := link resolve window patch lsm_list static_call hooks quiesce arm
 session := lock containers exceptions watches errands views enter layers follow tell open_files report sweep session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \

@@ -16,17 +16,23 @@
 
 /*
  * The host's own notes in the vault (GUARD_VAULT_RECORD), for the next daemon: what is in place, and which part of
- * the code area was used last. The guest cannot write them.
+ * the code area was used last. The guest cannot write them. Another build may have written them: what stands before
+ * @layout keeps its place for ever.
  */
+#define RECORD_LAYOUT 2
+
 struct arm_record {
 	uint64_t armed; /* kernel's _text, so that a reboot shows; 0: nothing is in place */
 	uint64_t phys_base;
 	uint64_t code_at, code_size;
 	struct window window;
+	uint64_t layout; /* RECORD_LAYOUT */
 	struct hooks hooks;
+	char missing[sizeof(((struct hooks_missing *)0)->text)];
+	uint64_t n_missing;
 };
 
-_Static_assert(sizeof(struct arm_record) <= 4096, "the record is one page");
+_Static_assert(sizeof(struct arm_record) <= GUARD_VAULT_RECORD_SIZE, "room for the record");
 
 DEFINE_CLEANUP(struct link_image *, link_image_free)
 
@@ -40,22 +46,37 @@ static struct arm_record *record_of(const struct machine *machine)
 	return (struct arm_record *)(machine_vault(machine)->host + GUARD_VAULT_RECORD);
 }
 
-static bool record_holds(const struct arm_record *record, const struct machine *machine,
-			 const struct profile *profile)
+/* Has some outguard armed this very kernel, and not taken its guard out? */
+static bool is_armed(const struct arm_record *record, const struct machine *machine,
+		     const struct profile *profile)
 {
 	return vault_of(machine)->magic == GUARD_ABI_MAGIC && record->armed &&
 	       record->armed == profile_text(profile) &&
 	       record->phys_base == profile_phys_base(profile) &&
-	       window_is_open(&record->window, machine_ram(machine)) &&
-	       hooks_are(&record->hooks, profile_space(profile), true);
+	       window_is_open(&record->window, machine_ram(machine));
+}
+
+static bool is_known(const struct arm_record *record, const struct machine *machine)
+{
+	return vault_of(machine)->version == GUARD_ABI_VERSION && record->layout == RECORD_LAYOUT;
+}
+
+static int report_unknown(const struct machine *machine, struct error *err)
+{
+	return error_set(err, -EBUSY,
+			 "the guard in place speaks version %u, this outguard %u; take it out with "
+			 "the "
+			 "outguard that put it in, or reboot the guest",
+			 vault_of(machine)->version, GUARD_ABI_VERSION);
 }
 
 /*
- * TCG does not notice when another process changes code that it has translated. So code that differs from
- * what lies at a place goes to another place: it is the same bytes, or bytes where none have run.
+ * TCG does not notice when another process changes code that it has translated, and a guard that is in place may have
+ * threads inside. So code that differs from what lies at a place goes to another place: it is the same bytes, or bytes
+ * where none have run.
  */
 static int place_code(const struct machine *machine, const struct resolve *resolve,
-		      struct link_image **ret, struct error *err)
+		      struct link_image **ret, bool *ret_same, struct error *err)
 {
 	const struct arm_record *record = record_of(machine);
 	uint8_t *vault = machine_vault(machine)->host;
@@ -68,9 +89,9 @@ static int place_code(const struct machine *machine, const struct resolve *resol
 
 		if (r < 0)
 			return r;
-		if (i > 0 || !record->code_size ||
-		    (image->size == record->code_size &&
-		     !memcmp(vault + at, image->bytes, image->size))) {
+		*ret_same = i == 0 && image->size == record->code_size &&
+			    !memcmp(vault + at, image->bytes, image->size);
+		if (i > 0 || !record->code_size || *ret_same) {
 			memcpy(vault + at, image->bytes, image->size);
 			*ret = TAKE_PTR(image);
 			return 0;
@@ -108,35 +129,93 @@ static void remember(const struct arm *arm, const struct profile *profile,
 {
 	struct arm_record *record = record_of(arm->machine);
 
-	record->armed = 0;
 	record->phys_base = profile_phys_base(profile);
 	record->code_at = image->address - arm->window.vault;
 	record->code_size = image->size;
 	record->window = arm->window;
+	record->layout = RECORD_LAYOUT;
 	record->hooks = arm->hooks;
+	memcpy(record->missing, arm->missing.text, sizeof(record->missing));
+	record->n_missing = arm->missing.n;
+	record->armed = profile_text(profile);
+}
+
+static void recall(struct arm *arm)
+{
+	const struct arm_record *record = record_of(arm->machine);
+
+	arm->window = record->window;
+	arm->hooks = record->hooks;
+	memcpy(arm->missing.text, record->missing, sizeof(arm->missing.text));
+	arm->missing.n = (unsigned int)record->n_missing;
+	arm->code = record->window.vault + record->code_at;
+	arm->code_size = record->code_size;
+	arm->adopted = true;
+}
+
+static int write_code(void *machine, const struct machine_code *pieces, size_t n, struct error *err)
+{
+	return machine_write_code(machine, pieces, n, err);
+}
+
+static int write_hooks(struct arm *arm, const struct hooks *hooks, const struct space *space,
+		       enum patch_state state, struct error *err)
+{
+	return hooks_write(hooks, space, state, write_code, arm->machine, err);
+}
+
+static int open_and_hook(struct arm *arm, const struct space *space, struct error *err)
+{
+	const struct ram *ram = machine_ram(arm->machine);
+	int r;
+
+	if (!hooks_are(&arm->hooks, space, PATCH_ORIGINAL))
+		return error_set(err, -EAGAIN, "the guest's hooks changed meanwhile (a reboot?)");
+	r = window_open(&arm->window, ram, err);
+	if (r < 0)
+		return r;
+	r = write_hooks(arm, &arm->hooks, space, PATCH_INSTALLED, err);
+	if (r < 0) {
+		write_hooks(arm, &arm->hooks, space, PATCH_ORIGINAL, NULL);
+		window_close(&arm->window, ram);
+	}
+	return r;
+}
+
+/* From @replaced to ours. Who is inside the older guard goes on there. */
+static int hook_over(struct arm *arm, const struct hooks *replaced, const struct space *space,
+		     struct error *err)
+{
+	int r;
+
+	if (!hooks_are(replaced, space, PATCH_INSTALLED))
+		return error_set(err, -EAGAIN, "the guest's hooks changed meanwhile (a reboot?)");
+	r = write_hooks(arm, replaced, space, PATCH_LEAVING, err);
+	if (r == 0)
+		r = write_hooks(arm, &arm->hooks, space, PATCH_INSTALLED, err);
+	if (r < 0) {
+		write_hooks(arm, &arm->hooks, space, PATCH_LEAVING, NULL);
+		write_hooks(arm, replaced, space, PATCH_INSTALLED, NULL);
+	}
+	return r;
 }
 
 /* Everything that the guest has to stand still for. */
-static int switch_on(struct arm *arm, const struct profile *profile, struct error *err)
+static int switch_on(struct arm *arm, const struct profile *profile, const struct hooks *replaced,
+		     const struct link_image *image, struct error *err)
 {
 	const struct space *space = profile_space(profile);
-	const struct ram *ram = machine_ram(arm->machine);
 	struct error resumed;
 	int r = machine_stop(arm->machine, err), resume;
 
 	if (r < 0)
 		return r;
-	if (!hooks_are(&arm->hooks, space, false))
-		r = error_set(err, -EAGAIN, "the guest's hooks changed meanwhile (a reboot?)");
+	if (replaced)
+		r = hook_over(arm, replaced, space, err);
+	else
+		r = open_and_hook(arm, space, err);
 	if (r == 0)
-		r = window_open(&arm->window, ram, err);
-	if (r == 0 && hooks_install(&arm->hooks, space) < 0) {
-		hooks_remove(&arm->hooks, space);
-		window_close(&arm->window, ram);
-		r = error_set(err, -EFAULT, "cannot write the hooks");
-	}
-	if (r == 0)
-		record_of(arm->machine)->armed = profile_text(profile);
+		remember(arm, profile, image);
 	resume = machine_resume(arm->machine, &arm->paused_us, r < 0 ? &resumed : err);
 	return r < 0 ? r : resume;
 }
@@ -155,49 +234,50 @@ static int check_kernel(const struct profile *profile, struct error *err)
 }
 
 int arm_guard(struct arm *ret, struct machine *machine, const struct profile *profile,
-	      struct error *err)
+	      const struct arm_options *options, struct error *err)
 {
 	_cleanup_(link_image_freep) struct link_image *image = NULL;
 	const struct arm_record *record = record_of(machine);
-	struct arm arm = { .machine = machine };
+	struct hooks_vault vault = { .host = machine_vault(machine)->host };
 	uint64_t start = clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;
+	struct arm arm = { .machine = machine };
+	bool armed = is_armed(record, machine, profile), same;
+	struct hooks replaced;
 	struct resolve resolve;
-	int r;
+	int r = check_kernel(profile, err);
 
-	if (record_holds(record, machine, profile)) {
-		if (vault_of(machine)->version != GUARD_ABI_VERSION)
-			return error_set(err, -EBUSY,
-					 "the guard in place speaks version %u, this outguard %u; "
-					 "take "
-					 "it out with the outguard that put it in, or reboot the "
-					 "guest",
-					 vault_of(machine)->version, GUARD_ABI_VERSION);
-		arm.window = record->window;
-		arm.hooks = record->hooks;
-		arm.code = record->window.vault + record->code_at;
-		arm.code_size = record->code_size;
-		arm.adopted = true;
-		*ret = arm;
-		return 0;
-	}
-	r = check_kernel(profile, err);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	if (armed && !is_known(record, machine))
+		return report_unknown(machine, err);
+	armed = armed && hooks_are(&record->hooks, profile_space(profile), PATCH_INSTALLED);
+	if (armed)
+		recall(&arm);
+	else
 		r = window_find(&arm.window, machine, profile, err);
 	if (r < 0)
 		return r;
 	resolve = (struct resolve){ profile, arm.window.vault, arm.window.mailbox };
-	r = place_code(machine, &resolve, &image, err);
-	if (r == 0)
-		r = hooks_find(&arm.hooks, profile, image, machine_vault(machine)->host,
-			       arm.window.vault, err);
+	r = place_code(machine, &resolve, &image, &same, err);
+	if (r < 0)
+		return r;
+	if (armed && same) {
+		*ret = arm;
+		return 0;
+	}
+	vault.address = arm.window.vault;
+	replaced = arm.hooks;
+	r = hooks_find(&arm.hooks, profile, image, &vault, armed ? &replaced : NULL,
+		       options->allow_partial ? &arm.missing : NULL, err);
 	if (r < 0)
 		return r;
 	arm.code = image->address;
 	arm.code_size = image->size;
-	prepare_header(machine);
-	remember(&arm, profile, image);
+	arm.replaced = armed;
+	if (!armed)
+		prepare_header(machine);
 	arm.prepare_us = clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000 - start;
-	r = switch_on(&arm, profile, err);
+	r = switch_on(&arm, profile, armed ? &replaced : NULL, image, err);
 	if (r < 0)
 		return r;
 	*ret = arm;
@@ -207,25 +287,58 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 int arm_is_intact(const struct arm *arm, const struct profile *profile)
 {
 	return window_is_open(&arm->window, machine_ram(arm->machine)) &&
-	       hooks_are(&arm->hooks, profile_space(profile), true);
+	       hooks_are(&arm->hooks, profile_space(profile), PATCH_INSTALLED);
 }
 
-/* One try with the guest stopped. 1 when done. */
+/* The vault, and the ways to the calls that lead there. Returns how many. */
+static size_t places_of(const struct arm *arm, struct quiesce_range ranges[1 + HOOKS_MAX_PATCHES])
+{
+	size_t n = 0;
+
+	ranges[n++] =
+		(struct quiesce_range){ arm->window.vault,
+					arm->window.vault + machine_vault(arm->machine)->size };
+	for (size_t i = 0; i < arm->hooks.n_patches; i++) {
+		const struct patch *patch = &arm->hooks.patch[i];
+
+		if (patch->way)
+			ranges[n++] = (struct quiesce_range){ patch->address - patch->way,
+							      patch->address + patch->size };
+	}
+	return n;
+}
+
+/* With the guest stopped. 1 when done. */
 static int close_if_clear(struct arm *arm, const struct kernel *kernel, struct error *err)
 {
-	uint64_t start = arm->window.vault;
-	uint64_t end = start + machine_vault(arm->machine)->size;
-	int r = machine_stop(arm->machine, err), clear;
+	struct quiesce_range ranges[1 + HOOKS_MAX_PATCHES];
+	size_t n = places_of(arm, ranges);
+	int r;
+
+	if (!quiesce_is_clear(arm->machine, kernel, ranges, n))
+		return 0;
+	r = write_hooks(arm, &arm->hooks, kernel_space(kernel), PATCH_ORIGINAL, err);
+	if (r < 0)
+		return r;
+	window_close(&arm->window, machine_ram(arm->machine));
+	record_of(arm->machine)->armed = 0;
+	return 1;
+}
+
+/* One try: the guest stands still for it. 1 when done. */
+static int leave(struct arm *arm, const struct kernel *kernel, bool unhook, struct error *err)
+{
+	struct error resumed;
+	int r = machine_stop(arm->machine, err), resume;
 
 	if (r < 0)
 		return r;
-	clear = quiesce_is_clear(arm->machine, kernel, start, end);
-	if (clear) {
-		window_close(&arm->window, machine_ram(arm->machine));
-		record_of(arm->machine)->armed = 0;
-	}
-	r = machine_resume(arm->machine, NULL, err);
-	return r < 0 ? r : clear;
+	if (unhook)
+		r = write_hooks(arm, &arm->hooks, kernel_space(kernel), PATCH_LEAVING, err);
+	if (r == 0)
+		r = close_if_clear(arm, kernel, err);
+	resume = machine_resume(arm->machine, NULL, r < 0 ? &resumed : err);
+	return r < 0 || resume == 0 ? r : resume;
 }
 
 int arm_remove(struct arm *arm, const struct kernel *kernel, unsigned int timeout_ms,
@@ -236,10 +349,8 @@ int arm_remove(struct arm *arm, const struct kernel *kernel, unsigned int timeou
 
 	/* Whoever waits for the host inside need not any more. */
 	__atomic_store_n(&vault->host_away, 1, __ATOMIC_SEQ_CST);
-	if (hooks_remove(&arm->hooks, kernel_space(kernel)) < 0)
-		return error_set(err, -EFAULT, "cannot write the hooks");
 	for (unsigned int waited = 0;; waited += 5) {
-		r = close_if_clear(arm, kernel, err);
+		r = leave(arm, kernel, waited == 0, err);
 		if (r)
 			return r < 0 ? r : 0;
 		if (waited >= timeout_ms)

@@ -25,15 +25,22 @@ struct arm {
 	uint64_t paused_us; /* how long the guest stood still */
 	uint64_t prepare_us; /* CPU time of this process for linking and preparing */
 	bool adopted; /* found in place, left by a daemon that died */
+	bool replaced; /* and it was another build's: this one's took its place, without a gap */
+	struct hooks_missing missing; /* hooks that this kernel lacks, with allow_partial */
+};
+
+struct arm_options {
+	bool allow_partial; /* arm what can be armed, where some hooks are missing */
 };
 
 /*
- * Puts the guard into the guest, or adopts the one that an earlier daemon left there. The vault's tables and
+ * Puts the guard into the guest, or adopts the one that an earlier daemon left there; where that is another build's that
+ * keeps the same contract, this one takes its place, and there is no moment with neither. The vault's tables and
  * names are left for the caller to fill (they are empty at first, or as the earlier daemon left them).
- * On error nothing is armed and the guest runs as before.
+ * On error nothing is armed, or what was in place still is, and the guest runs as before.
  */
 int arm_guard(struct arm *ret, struct machine *machine, const struct profile *profile,
-	      struct error *err);
+	      const struct arm_options *options, struct error *err);
 
 /*
  * Takes the guard out: unhooks it, waits (at most @timeout_ms, with the guest running) until nobody is inside, and

@@ -2,82 +2,79 @@
 #include "arm/hooks.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "arm/lsm_list.h"
+#include "arm/static_call.h"
 #include "contract/guard_abi.h"
 #include "util/cleanup.h"
 
-#define NODE_SIZE 64 /* room for a security_hook_list */
-#define MAX_LSMS 64
+#define BANK_SIZE 0x800 /* of list nodes in the vault */
+
+enum need {
+	ESSENTIAL, /* without it the guard would do harm, or nothing */
+	WANTED, /* without it some operations pass: only with --allow-partial */
+	OPTIONAL, /* a kernel without it has no need of it */
+};
 
 /*
- * In the order of arming. Some are newer than others: inode_set_acl and inode_remove_acl since Linux 72b3897e7828 (v6.2; before,
- * ACLs pass inode_setxattr), file_ioctl_compat since f1bb47a31dff (v6.8, and stable kernels).
+ * In the order of arming. A name that stands twice has changed its parameters: inode_setattr with Linux 314a8dc728d0 ("security:
+ * Align inode_setattr hook definition with EVM") (in v6.9). Some are newer than others: inode_set_acl and inode_remove_acl since
+ * 72b3897e7828 (v6.2; before, ACLs pass inode_setxattr), file_ioctl_compat since f1bb47a31dff (v6.8, and stable kernels).
  */
 static const struct {
 	const char *name; /* of the LSM hook, or of the delayed work */
-	enum hook_means means;
 	const char *function; /* the guard's */
 	const char *parameters; /* as profile_parameters(); "?" stands for any: it is not looked at */
-	bool optional; /* a kernel without it has no need of it */
+	enum need need;
 } wanted[] = {
-	{ "sb_delete", HOOK_LSM_LIST, "guard_sb_delete", "super_block", false },
-	{ "sb_pivotroot", HOOK_LSM_LIST, "guard_sb_pivotroot", "path path", false },
-	{ "path_chroot", HOOK_LSM_LIST, "guard_path_chroot", "path", false },
-	{ "sb_mount", HOOK_LSM_LIST, "guard_sb_mount", ". path . . .", false },
-	{ "move_mount", HOOK_LSM_LIST, "guard_move_mount", "path path", false },
-	{ "sb_umount", HOOK_LSM_LIST, "guard_sb_umount", "vfsmount .", false },
-	{ "inode_create", HOOK_LSM_LIST, "guard_inode_create", "inode dentry .", false },
-	{ "inode_mkdir", HOOK_LSM_LIST, "guard_inode_mkdir", "inode dentry .", false },
-	{ "inode_mknod", HOOK_LSM_LIST, "guard_inode_mknod", "inode dentry . .", false },
-	{ "inode_symlink", HOOK_LSM_LIST, "guard_inode_symlink", "inode dentry .", false },
-	{ "inode_link", HOOK_LSM_LIST, "guard_inode_link", "dentry inode dentry", false },
-	{ "inode_unlink", HOOK_LSM_LIST, "guard_inode_unlink", "inode dentry", false },
-	{ "inode_rmdir", HOOK_LSM_LIST, "guard_inode_unlink", "inode dentry", false },
-	{ "inode_rename", HOOK_LSM_LIST, "guard_inode_rename", "inode dentry inode dentry", false },
-	{ "inode_setattr", HOOK_LSM_LIST, "guard_inode_setattr", "dentry iattr", false },
-	{ "inode_setxattr", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry . . . .", false },
-	{ "inode_removexattr", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry .", false },
-	{ "inode_set_acl", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry . posix_acl", true },
-	{ "inode_remove_acl", HOOK_LSM_LIST, "guard_inode_setxattr", "? dentry .", true },
-	{ "inode_copy_up", HOOK_LSM_LIST, "guard_inode_copy_up", "dentry .", false },
-	{ "file_ioctl", HOOK_LSM_LIST, "guard_file_ioctl", "file . .", false },
-	{ "file_ioctl_compat", HOOK_LSM_LIST, "guard_file_ioctl", "file . .", true },
-	{ "mmap_file", HOOK_LSM_LIST, "guard_mmap_file", "file . . .", false },
-	{ "file_mprotect", HOOK_LSM_LIST, "guard_file_mprotect", "vm_area_struct . .", false },
-	{ "file_receive", HOOK_LSM_LIST, "guard_file_receive", "file", false },
-	{ "file_open", HOOK_LSM_LIST, "guard_file_open", "file", false },
-	{ "shepherd", HOOK_WORK, "guard_errand", NULL, false },
+	{ "sb_delete", "guard_sb_delete", "super_block", ESSENTIAL },
+	{ "sb_pivotroot", "guard_sb_pivotroot", "path path", WANTED },
+	{ "path_chroot", "guard_path_chroot", "path", WANTED },
+	{ "sb_mount", "guard_sb_mount", ". path . . .", WANTED },
+	{ "move_mount", "guard_move_mount", "path path", WANTED },
+	{ "sb_umount", "guard_sb_umount", "vfsmount .", WANTED },
+	{ "inode_create", "guard_inode_create", "inode dentry .", WANTED },
+	{ "inode_mkdir", "guard_inode_mkdir", "inode dentry .", WANTED },
+	{ "inode_mknod", "guard_inode_mknod", "inode dentry . .", WANTED },
+	{ "inode_symlink", "guard_inode_symlink", "inode dentry .", WANTED },
+	{ "inode_link", "guard_inode_link", "dentry inode dentry", WANTED },
+	{ "inode_unlink", "guard_inode_unlink", "inode dentry", WANTED },
+	{ "inode_rmdir", "guard_inode_unlink", "inode dentry", WANTED },
+	{ "inode_rename", "guard_inode_rename", "inode dentry inode dentry", WANTED },
+	{ "inode_setattr", "guard_inode_setattr", "dentry iattr", WANTED },
+	{ "inode_setattr", "guard_inode_setattr_idmapped", "mnt_idmap dentry iattr", WANTED },
+	{ "inode_setxattr", "guard_inode_setxattr", "? dentry . . . .", WANTED },
+	{ "inode_removexattr", "guard_inode_setxattr", "? dentry .", WANTED },
+	{ "inode_set_acl", "guard_inode_setxattr", "? dentry . posix_acl", OPTIONAL },
+	{ "inode_remove_acl", "guard_inode_setxattr", "? dentry .", OPTIONAL },
+	{ "inode_copy_up", "guard_inode_copy_up", "dentry .", WANTED },
+	{ "file_ioctl", "guard_file_ioctl", "file . .", WANTED },
+	{ "file_ioctl_compat", "guard_file_ioctl", "file . .", OPTIONAL },
+	{ "mmap_file", "guard_mmap_file", "file . . .", WANTED },
+	{ "file_mprotect", "guard_file_mprotect", "vm_area_struct . .", WANTED },
+	{ "file_receive", "guard_file_receive", "file", WANTED },
+	{ "file_open", "guard_file_open", "file", ESSENTIAL },
+	{ "shepherd", "guard_errand", NULL, ESSENTIAL },
 };
 
 _Static_assert(ARRAY_SIZE(wanted) <= HOOKS_MAX, "room for all hooks");
-_Static_assert(GUARD_VAULT_HOOKS + (ARRAY_SIZE(wanted) + 1) * NODE_SIZE <= GUARD_VAULT_RECORD,
-	       "room for their nodes");
+_Static_assert((ARRAY_SIZE(wanted) + 1) * LSM_LIST_NODE_SIZE <= BANK_SIZE, "room for their nodes");
+_Static_assert(GUARD_VAULT_HOOKS + HOOKS_BANKS * BANK_SIZE <= GUARD_VAULT_RECORD, "and for all "
+										  "banks");
 
 const char *hook_means_name(enum hook_means means)
 {
 	switch (means) {
 	case HOOK_LSM_LIST:
 		return "lsm-list";
+	case HOOK_STATIC_CALL:
+		return "static-call";
 	case HOOK_WORK:
 		return "work-function";
 	}
 	return "?";
-}
-
-/* The list head of an LSM hook, or 0. */
-static uint64_t list_head(const struct profile *profile, const char *name)
-{
-	uint64_t heads = profile_symbol(profile, "security_hook_heads");
-	struct profile_field field;
-	char path[64];
-
-	snprintf(path, sizeof(path), "security_hook_heads.%s", name);
-	if (!heads || profile_field(profile, path, &field) < 0)
-		return 0;
-	return heads + field.offset;
 }
 
 /* The word that holds a delayed work's function, or 0. */
@@ -105,195 +102,270 @@ static bool same_parameters(const char *expected, const char *found)
 	return *expected == *found;
 }
 
-/* Does this kernel call the hook with what the guard takes? Otherwise its first call would be the guest's last. */
-static int check_parameters(const struct profile *profile, size_t i, struct error *err)
+static bool is_same_hook(size_t i, size_t j)
 {
-	char path[64], found[128];
-
-	snprintf(path, sizeof(path), "security_list_options.%s", wanted[i].name);
-	if (profile_parameters(profile, path, found, sizeof(found)) < 0)
-		snprintf(found, sizeof(found), "unknown");
-	if (same_parameters(wanted[i].parameters, found))
-		return 0;
-	return error_set(err, -ENOTSUP,
-			 "this kernel calls the hook %s with other parameters (%s) than outguard "
-			 "knows (%s)",
-			 wanted[i].name, found, wanted[i].parameters);
-}
-
-static uint64_t hook_place(const struct profile *profile, size_t i)
-{
-	return wanted[i].means == HOOK_WORK ? work_function(profile, wanted[i].name)
-					    : list_head(profile, wanted[i].name);
-}
-
-const char *hooks_available(const struct profile *profile, size_t i, int *ret_available)
-{
-	if (i >= ARRAY_SIZE(wanted))
-		return NULL;
-	*ret_available = hook_place(profile, i) != 0;
-	return wanted[i].name;
-}
-
-struct node_layout {
-	struct profile_field list, head, hook, lsm;
-};
-
-/* Offsets are the guest's word: what is written by them stays inside the node. */
-static bool fits(const struct profile_field *field, uint32_t size)
-{
-	return field->offset <= NODE_SIZE - size;
-}
-
-static int node_layout(struct node_layout *ret, const struct profile *profile, struct error *err)
-{
-	if (profile_field(profile, "security_hook_list.list", &ret->list) < 0 ||
-	    profile_field(profile, "security_hook_list.head", &ret->head) < 0 ||
-	    profile_field(profile, "security_hook_list.hook", &ret->hook) < 0 ||
-	    profile_field(profile, "security_hook_list.lsm", &ret->lsm) < 0 ||
-	    profile_struct_size(profile, "security_hook_list") > NODE_SIZE ||
-	    !fits(&ret->list, 16) || !fits(&ret->head, 8) || !fits(&ret->hook, 8) ||
-	    !fits(&ret->lsm, 8))
-		return error_set(err, -ENOTSUP,
-				 "this kernel's LSM hooks are not lists (static calls, Linux 6.12 "
-				 "and later): not supported by this version of outguard");
-	return 0;
-}
-
-static void put_u64(uint8_t *to, uint64_t value)
-{
-	memcpy(to, &value, sizeof(value));
+	return j < ARRAY_SIZE(wanted) && !strcmp(wanted[i].name, wanted[j].name);
 }
 
 /*
- * The guard's node goes behind the last one: it is asked when every LSM of the guest has agreed, so what it reports
- * as allowed is allowed.
+ * The row of @i's name whose parameters this kernel calls the hook with; -1 with those it has in @found. Called with others, the
+ * guard would be the guest's end.
  */
-static int find_list_end(struct hook *hook, const struct space *space, uint64_t head)
+static int row_of(const struct profile *profile, size_t i, char found[128])
 {
-	hook->address = head; /* hlist_head.first, hlist_node.next: first members both */
-	hook->original = 0;
-	for (unsigned int i = 0; i < MAX_LSMS; i++) {
-		uint64_t next;
+	char path[64];
 
-		if (space_read_u64(space, hook->address, &next) < 0)
-			return -EFAULT;
-		if (!next)
-			return 0;
-		hook->address = next;
+	if (!wanted[i].parameters)
+		return (int)i;
+	snprintf(path, sizeof(path), "security_list_options.%s", wanted[i].name);
+	if (profile_parameters(profile, path, found, 128) < 0)
+		snprintf(found, 128, "unknown");
+	for (size_t row = i; is_same_hook(i, row); row++) {
+		if (same_parameters(wanted[row].parameters, found))
+			return (int)row;
 	}
-	return -ELOOP;
+	return -1;
 }
 
-static int find_lsm_hook(struct hook *hook, const struct profile *profile, uint64_t head,
-			 uint8_t *node, uint64_t node_va, uint64_t function, uint64_t lsm_name)
+/* Where a hook is, and by which means it can be armed; 0 where there is none. */
+static uint64_t hook_place(const struct profile *profile, size_t i, enum hook_means *ret_means)
 {
-	struct node_layout layout;
-	int r = node_layout(&layout, profile, NULL);
+	uint64_t place;
+	uint32_t n;
 
-	if (r == 0)
-		r = find_list_end(hook, profile_space(profile), head);
-	if (r < 0)
+	if (!wanted[i].parameters) {
+		*ret_means = HOOK_WORK;
+		return work_function(profile, wanted[i].name);
+	}
+	*ret_means = HOOK_LSM_LIST;
+	place = lsm_list_head(profile, wanted[i].name);
+	if (place)
+		return place;
+	*ret_means = HOOK_STATIC_CALL;
+	return static_call_slots(profile, wanted[i].name, &n);
+}
+
+int hooks_offer(const struct profile *profile, size_t i, struct hook_offer *ret)
+{
+	char found[128];
+
+	for (size_t row = 0; row < ARRAY_SIZE(wanted); row++) {
+		if (row > 0 && is_same_hook(row, row - 1))
+			continue;
+		if (i-- > 0)
+			continue;
+		ret->name = wanted[row].name;
+		ret->optional = wanted[row].need == OPTIONAL;
+		ret->available = hook_place(profile, row, &ret->means) != 0 &&
+				 row_of(profile, row, found) >= 0;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+struct finder {
+	struct hooks *hooks;
+	const struct profile *profile;
+	const struct link_image *guard;
+	const struct hooks_vault *vault;
+	const struct hooks *replaced;
+};
+
+static const struct hook *replaced_hook(const struct finder *finder, const char *name)
+{
+	for (size_t i = 0; finder->replaced && i < finder->replaced->n; i++) {
+		if (!strcmp(finder->replaced->hook[i].name, name))
+			return &finder->replaced->hook[i];
+	}
+	return NULL;
+}
+
+/* What an older guard of ours has put into the first place of a hook; 0: nothing. */
+static uint64_t replaced_word(const struct finder *finder, const char *name)
+{
+	const struct hook *hook = replaced_hook(finder, name);
+	uint64_t value = 0;
+
+	if (hook && hook->n == 1)
+		memcpy(&value, finder->replaced->patch[hook->first].bytes[PATCH_INSTALLED],
+		       sizeof(value));
+	return value;
+}
+
+static int find_work_hook(const struct finder *finder, struct patch *ret, const char *name,
+			  uint64_t word, uint64_t function)
+{
+	uint64_t expected = profile_symbol(finder->profile, "vmstat_shepherd"), found;
+
+	if (space_read_u64(profile_space(finder->profile), word, &found) < 0)
+		return -EFAULT;
+	*ret = patch_word(word, expected, function);
+	return found == expected || found == replaced_word(finder, name) ? 0 : -EBUSY;
+}
+
+static int find_lsm_hook(const struct finder *finder, struct patch *ret, size_t row, uint64_t head,
+			 uint64_t function)
+{
+	uint64_t bank = GUARD_VAULT_HOOKS + finder->hooks->bank * BANK_SIZE;
+	uint64_t at = bank + row * LSM_LIST_NODE_SIZE;
+	struct lsm_list_node node = {
+		.host = finder->vault->host + at,
+		.address = finder->vault->address + at,
+		.name = finder->vault->address + bank + ARRAY_SIZE(wanted) * LSM_LIST_NODE_SIZE,
+	};
+
+	return lsm_list_find(ret, finder->profile, head, &node, function,
+			     replaced_word(finder, wanted[row].name));
+}
+
+/* Returns the number of patches. */
+static int find_patches(const struct finder *finder, size_t row, enum hook_means means,
+			uint64_t place, struct patch *ret)
+{
+	uint64_t function = link_symbol(finder->guard, wanted[row].function);
+	int r = -ENOENT;
+
+	if (!function)
 		return r;
-	memset(node, 0, NODE_SIZE);
-	put_u64(node + layout.list.offset + 8, hook->address); /* pprev */
-	put_u64(node + layout.head.offset, head);
-	put_u64(node + layout.hook.offset, function);
-	put_u64(node + layout.lsm.offset, lsm_name);
-	hook->installed = node_va + layout.list.offset;
+	switch (means) {
+	case HOOK_STATIC_CALL:
+		return static_call_find(ret, finder->profile, wanted[row].name, function,
+					finder->replaced ? finder->replaced->patch : NULL,
+					finder->replaced ? finder->replaced->n_patches : 0);
+	case HOOK_LSM_LIST:
+		r = find_lsm_hook(finder, ret, row, place, function);
+		break;
+	case HOOK_WORK:
+		r = find_work_hook(finder, ret, wanted[row].name, place, function);
+		break;
+	}
+	return r < 0 ? r : 1;
+}
+
+static const char *reason(int r)
+{
+	switch (r) {
+	case -ENOENT:
+		return "not in this kernel";
+	case -EBUSY:
+		return "something in the guest, or another outguard, has changed it";
+	case -ENOSPC:
+		return "all places for LSMs are taken";
+	}
+	return "not as outguard knows it";
+}
+
+/* 0; 1 when the kernel lacks it and needs it not; or what is wrong, with @why in words. */
+static int find_hook(struct finder *finder, size_t i, char *why, size_t size)
+{
+	struct hooks *hooks = finder->hooks;
+	struct patch patches[STATIC_CALL_MAX_PATCHES];
+	enum hook_means means;
+	uint64_t place = hook_place(finder->profile, i, &means);
+	char found[128];
+	int row, r = -ENOENT;
+
+	if (!place && wanted[i].need == OPTIONAL)
+		return 1;
+	if (place) {
+		row = row_of(finder->profile, i, found);
+		if (row < 0) {
+			snprintf(why, size,
+				 "called with other parameters (%s) than outguard knows (%s)",
+				 found, wanted[i].parameters);
+			return -ENOTSUP;
+		}
+		r = find_patches(finder, (size_t)row, means, place, patches);
+	}
+	if (r >= 0 && hooks->n_patches + (uint32_t)r > HOOKS_MAX_PATCHES)
+		r = -E2BIG;
+	if (r < 0) {
+		snprintf(why, size, "%s", reason(r));
+		return r;
+	}
+	memcpy(&hooks->patch[hooks->n_patches], patches, (size_t)r * sizeof(*patches));
+	hooks->hook[hooks->n] = (struct hook){ .means = means,
+					       .first = (uint16_t)hooks->n_patches,
+					       .n = (uint16_t)r };
+	snprintf(hooks->hook[hooks->n].name, sizeof(hooks->hook[0].name), "%s", wanted[i].name);
+	hooks->n++;
+	hooks->n_patches += (uint32_t)r;
 	return 0;
 }
 
-static int find_work_hook(struct hook *hook, const struct profile *profile, uint64_t word,
-			  uint64_t function)
+static void note_missing(struct hooks_missing *missing, const char *name, const char *why)
 {
-	uint64_t expected = profile_symbol(profile, "vmstat_shepherd");
+	size_t n = strlen(missing->text);
 
-	hook->address = word;
-	hook->installed = function;
-	if (space_read_u64(profile_space(profile), word, &hook->original) < 0)
-		return -EFAULT;
-	return hook->original == expected ? 0 : -EBUSY;
+	snprintf(missing->text + n, sizeof(missing->text) - n, "%s%s (%s)", n ? ", " : "", name,
+		 why);
+	missing->n++;
+}
+
+static int has_any(const struct profile *profile, struct error *err)
+{
+	if (profile_symbol(profile, "security_hook_heads") || profile_symbol(profile, "static_"
+										      "calls_"
+										      "table"))
+		return 0;
+	return error_set(err, -ENOTSUP,
+			 "this kernel has no LSM hooks (it was built without CONFIG_SECURITY): "
+			 "there is "
+			 "nothing that outguard could be asked by; use a kernel with "
+			 "CONFIG_SECURITY");
 }
 
 int hooks_find(struct hooks *ret, const struct profile *profile, const struct link_image *guard,
-	       uint8_t *vault, uint64_t vault_va, struct error *err)
+	       const struct hooks_vault *vault, const struct hooks *replaced,
+	       struct hooks_missing *ret_missing, struct error *err)
 {
-	const uint64_t name_at = GUARD_VAULT_HOOKS + ARRAY_SIZE(wanted) * NODE_SIZE;
-	struct node_layout layout;
-	struct hooks hooks = { 0 };
-	int r = node_layout(&layout, profile, err);
+	struct hooks hooks = { .bank = replaced ? (replaced->bank + 1) % HOOKS_BANKS : 0 };
+	struct finder finder = { &hooks, profile, guard, vault, replaced };
+	struct hooks_missing missing = { .n = 0 };
+	int r = has_any(profile, err), worst = 0;
+	bool essential = false;
 
 	if (r < 0)
 		return r;
-	memcpy(vault + name_at, "outguard", sizeof("outguard"));
+	memcpy(vault->host + GUARD_VAULT_HOOKS + hooks.bank * BANK_SIZE +
+		       ARRAY_SIZE(wanted) * LSM_LIST_NODE_SIZE,
+	       "outguard", sizeof("outguard"));
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-		uint64_t at = GUARD_VAULT_HOOKS + i * NODE_SIZE, place = hook_place(profile, i);
-		uint64_t function = link_symbol(guard, wanted[i].function);
-		struct hook *hook = &hooks.hook[hooks.n];
+		char why[320];
 
-		if (!place && wanted[i].optional)
+		if (i > 0 && is_same_hook(i, i - 1))
 			continue;
-		if (place && wanted[i].means == HOOK_LSM_LIST) {
-			r = check_parameters(profile, i, err);
-			if (r < 0)
-				return r;
-		}
-		hooks.n++;
-		snprintf(hook->name, sizeof(hook->name), "%s", wanted[i].name);
-		hook->means = wanted[i].means;
-		if (!place || !function)
-			r = -ENOENT;
-		else if (wanted[i].means == HOOK_WORK)
-			r = find_work_hook(hook, profile, place, function);
-		else
-			r = find_lsm_hook(hook, profile, place, vault + at, vault_va + at, function,
-					  vault_va + name_at);
-		if (r == -EBUSY)
-			return error_set(err, r,
-					 "hook %s is taken: something in the guest, or another "
-					 "outguard, has changed it",
-					 hook->name);
-		if (r < 0)
-			return error_set(err, -ENOTSUP, "this kernel has no usable hook %s (%s)",
-					 hook->name, strerror(-r));
+		r = find_hook(&finder, i, why, sizeof(why));
+		if (r >= 0)
+			continue;
+		note_missing(&missing, wanted[i].name, why);
+		essential |= wanted[i].need == ESSENTIAL;
+		worst = r == -EBUSY ? r : worst ?: -ENOTSUP;
 	}
+	if (essential)
+		return error_set(err, worst, "the guard cannot do without all of these hooks: %s",
+				 missing.text);
+	if (missing.n && !ret_missing)
+		return error_set(err, worst,
+				 "%u of this kernel's hooks cannot be armed: %s; --allow-partial "
+				 "arms "
+				 "the others",
+				 missing.n, missing.text);
+	if (ret_missing)
+		*ret_missing = missing;
 	*ret = hooks;
 	return 0;
 }
 
-int hooks_are(const struct hooks *hooks, const struct space *space, int installed)
+bool hooks_are(const struct hooks *hooks, const struct space *space, enum patch_state state)
 {
-	for (size_t i = 0; i < hooks->n; i++) {
-		const struct hook *hook = &hooks->hook[i];
-		uint64_t value;
-
-		if (space_read_u64(space, hook->address, &value) < 0 ||
-		    value != (installed ? hook->installed : hook->original))
-			return 0;
-	}
-	return hooks->n > 0;
+	return hooks->n > 0 && hooks->n_patches <= HOOKS_MAX_PATCHES &&
+	       patches_are(hooks->patch, hooks->n_patches, space, state);
 }
 
-int hooks_install(const struct hooks *hooks, const struct space *space)
+int hooks_write(const struct hooks *hooks, const struct space *space, enum patch_state state,
+		patch_write_code_t write_code, void *machine, struct error *err)
 {
-	for (size_t i = 0; i < hooks->n; i++) {
-		int r = space_write_u64(space, hooks->hook[i].address, hooks->hook[i].installed);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int hooks_remove(const struct hooks *hooks, const struct space *space)
-{
-	int r = 0;
-
-	for (size_t i = hooks->n; i-- > 0;) {
-		int this = space_write_u64(space, hooks->hook[i].address, hooks->hook[i].original);
-
-		r = r < 0 ? r : this;
-	}
-	return r;
+	return patches_write(hooks->patch, hooks->n_patches, space, state, write_code, machine,
+			     err);
 }

@@ -9,8 +9,9 @@
  * that waits for a month keeps them for a month. So where there are some, and the thread sleeps, the kernel's own unwind
  * tables say which are addresses that it returns to. When they do not, the words count, and the caller tries again.
  *
- * Two ways in have no return address yet: a vCPU that walks a list of hooks holds our node in a register, and a
- * kworker notes the function that it is about to call. Both are looked at too.
+ * Three ways in have no return address yet: a vCPU that walks a list of hooks holds our node in a register, a kworker notes
+ * the function that it is about to call, and a thread may be between a branch that led to the guard's call and that call.
+ * All are looked at too; the last are ranges of their own.
  */
 #include "arm/quiesce.h"
 
@@ -22,8 +23,11 @@
 #define STACK_SIZE 16384 /* THREAD_SIZE without KASAN (arch/x86/include/asm/page_64_types.h) */
 #define MAX_CPUS 64
 
-struct range {
-	uint64_t start, end;
+/* The ranges, and one around all but the first: most words are in neither. */
+struct places {
+	const struct quiesce_range *ranges;
+	size_t n;
+	struct quiesce_range others;
 };
 
 /* All the words on the stack that a vCPU is on, from its stack pointer up. */
@@ -33,15 +37,28 @@ struct stack {
 	size_t n;
 };
 
-static bool inside(const struct range *range, uint64_t value)
+static bool inside(const struct quiesce_range *range, uint64_t value)
 {
 	return value >= range->start && value < range->end;
 }
 
-static bool words_are_clear(const uint64_t *words, size_t n, const struct range *range)
+static bool is_place(const struct places *places, uint64_t value)
+{
+	if (inside(&places->ranges[0], value))
+		return true;
+	if (!inside(&places->others, value))
+		return false;
+	for (size_t i = 1; i < places->n; i++) {
+		if (inside(&places->ranges[i], value))
+			return true;
+	}
+	return false;
+}
+
+static bool words_are_clear(const uint64_t *words, size_t n, const struct places *places)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (inside(range, words[i]))
+		if (is_place(places, words[i]))
 			return false;
 	}
 	return true;
@@ -73,7 +90,7 @@ static void stack_read(struct stack *stack, const struct space *space, uint64_t 
  */
 static uint64_t stack_top(const struct kernel_stack *thread, const struct stack *stacks, int n)
 {
-	const struct range range = { thread->stack, thread->stack + STACK_SIZE };
+	const struct quiesce_range range = { thread->stack, thread->stack + STACK_SIZE };
 	uint64_t top = range.end;
 
 	for (int i = 0; i < n; i++) {
@@ -89,16 +106,17 @@ static uint64_t stack_top(const struct kernel_stack *thread, const struct stack 
 
 static int is_inside(uint64_t address, void *data)
 {
-	return inside(data, address);
+	return is_place(data, address);
 }
 
 static bool thread_is_clear(const struct kernel *kernel, uint64_t address,
-			    const struct stack *stacks, int n, const struct range *range)
+			    const struct stack *stacks, int n, const struct places *places)
 {
 	uint64_t words[STACK_SIZE / 8], top, end;
 	struct kernel_stack thread;
 
-	if (kernel_stack_read(kernel, address, &thread) < 0 || inside(range, thread.work_function))
+	if (kernel_stack_read(kernel, address, &thread) < 0 ||
+	    is_place(places, thread.work_function))
 		return false;
 	end = thread.stack + STACK_SIZE;
 	top = stack_top(&thread, stacks, n) & ~7ULL;
@@ -106,15 +124,15 @@ static bool thread_is_clear(const struct kernel *kernel, uint64_t address,
 		top = thread.stack;
 	if (space_read(kernel_space(kernel), top, words, end - top) < 0)
 		return true; /* no such memory: nobody stands on it */
-	if (words_are_clear(words, (end - top) / 8, range))
+	if (words_are_clear(words, (end - top) / 8, places))
 		return true;
 	return top == thread.saved_sp &&
-	       kernel_unwind(kernel, &thread, is_inside, (void *)range) == 0;
+	       kernel_unwind(kernel, &thread, is_inside, (void *)places) == 0;
 }
 
 /* Fills @ret_stacks for the vCPUs that are in the kernel. Returns their number, -1 when one is in the guard. */
 static int read_vcpus(struct machine *machine, const struct kernel *kernel,
-		      const struct range *range, struct stack *stacks)
+		      const struct places *places, struct stack *stacks)
 {
 	struct cpu cpus[MAX_CPUS];
 	int n_cpus = machine_cpus(machine, cpus, MAX_CPUS, NULL), n = 0;
@@ -122,37 +140,43 @@ static int read_vcpus(struct machine *machine, const struct kernel *kernel,
 	if (n_cpus <= 0 || n_cpus > MAX_CPUS)
 		return -1;
 	for (int i = 0; i < n_cpus; i++) {
-		if (inside(range, cpus[i].rip) ||
-		    !words_are_clear(cpus[i].general, ARRAY_SIZE(cpus[i].general), range))
+		if (is_place(places, cpus[i].rip) ||
+		    !words_are_clear(cpus[i].general, ARRAY_SIZE(cpus[i].general), places))
 			return -1;
 		if (!(cpus[i].rip >> 63))
 			continue; /* in user mode: nothing on its kernel stack */
 		stack_read(&stacks[n], kernel_space(kernel), cpus[i].rsp);
-		if (!words_are_clear(stacks[n].words, stacks[n].n, range))
+		if (!words_are_clear(stacks[n].words, stacks[n].n, places))
 			return -1;
 		n++;
 	}
 	return n;
 }
 
-bool quiesce_is_clear(struct machine *machine, const struct kernel *kernel, uint64_t start,
-		      uint64_t end)
+bool quiesce_is_clear(struct machine *machine, const struct kernel *kernel,
+		      const struct quiesce_range *ranges, size_t n_ranges)
 {
-	const struct range range = { start, end };
+	struct places places = { ranges, n_ranges, { UINT64_MAX, 0 } };
 	_cleanup_(freep) uint64_t *threads = calloc(KERNEL_MAX_TASKS, sizeof(*threads));
 	_cleanup_(freep) struct stack *stacks = calloc(MAX_CPUS, sizeof(*stacks));
 	int n, n_threads;
 
 	if (!threads || !stacks)
 		return false;
-	n = read_vcpus(machine, kernel, &range, stacks);
+	for (size_t i = 1; i < n_ranges; i++) {
+		if (ranges[i].start < places.others.start)
+			places.others.start = ranges[i].start;
+		if (ranges[i].end > places.others.end)
+			places.others.end = ranges[i].end;
+	}
+	n = read_vcpus(machine, kernel, &places, stacks);
 	if (n < 0)
 		return false;
 	n_threads = kernel_thread_addresses(kernel, threads, KERNEL_MAX_TASKS);
 	if (n_threads <= 0)
 		return false;
 	for (int i = 0; i < n_threads; i++) {
-		if (!thread_is_clear(kernel, threads[i], stacks, n, &range))
+		if (!thread_is_clear(kernel, threads[i], stacks, n, &places))
 			return false;
 	}
 	return true;

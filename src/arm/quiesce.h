@@ -8,11 +8,15 @@
 #include "introspect/kernel.h"
 #include "vmm/machine.h"
 
+struct quiesce_range {
+	uint64_t start, end; /* guest-virtual */
+};
+
 /*
- * Is anyone inside the guard? No vCPU executes in [@start, @end), and no thread's kernel stack holds an address in
- * it to return to. The VM is stopped, and no hook leads there any more: a yes stays a yes.
+ * Is anyone inside the guard, or on the way there? No vCPU executes in any of the @n ranges, and no thread's kernel stack
+ * holds an address in one to return to. The VM is stopped, and no hook leads there any more: a yes stays a yes.
  */
-bool quiesce_is_clear(struct machine *machine, const struct kernel *kernel, uint64_t start,
-		      uint64_t end);
+bool quiesce_is_clear(struct machine *machine, const struct kernel *kernel,
+		      const struct quiesce_range *ranges, size_t n);
 
 #endif

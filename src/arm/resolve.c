@@ -30,6 +30,25 @@ static int resolve_current_task(const struct profile *profile, uint64_t *ret_val
 	return *ret_value ? 0 : -ENOENT;
 }
 
+/*
+ * Functions return by x86_return_thunk, a variable since Linux 095b8303f383 ("x86/alternative: Make custom return thunk
+ * unconditional") (in v6.5, and stable kernels); before, by __x86_return_thunk itself. When the variable leads to that one, the kernel has
+ * patched all its returns to plain ones, and since 4461438a8405 ("x86/retpoline: Ensure default return thunk isn't used at
+ * runtime") (in v6.9) warns of whoever uses the thunk: the guard's own is a plain return.
+ */
+static int resolve_return_thunk(const struct profile *profile, uint64_t *ret_value)
+{
+	uint64_t variable = profile_symbol(profile, "x86_return_thunk");
+	uint64_t plain = profile_symbol(profile, "__x86_return_thunk"), thunk = plain;
+
+	if (variable && (space_read_u64(profile_space(profile), variable, &thunk) < 0 ||
+			 thunk == plain || thunk < profile_symbol(profile, "_stext") ||
+			 thunk >= profile_symbol(profile, "_etext")))
+		return -ENOENT;
+	*ret_value = thunk;
+	return thunk ? 0 : -ENOENT;
+}
+
 int resolve_name(void *data, const char *name, uint64_t *ret_value)
 {
 	const struct resolve *resolve = data;
@@ -40,6 +59,8 @@ int resolve_name(void *data, const char *name, uint64_t *ret_value)
 		*ret_value = profile_struct_size(resolve->profile, name + 5);
 	else if (!strcmp(name, "percpu.current_task"))
 		return resolve_current_task(resolve->profile, ret_value);
+	else if (!strcmp(name, "__x86_return_thunk"))
+		return resolve_return_thunk(resolve->profile, ret_value);
 	else if (!strcmp(name, "vault"))
 		*ret_value = resolve->vault;
 	else if (!strcmp(name, "mailbox"))

@@ -55,13 +55,16 @@ static void print_hooks(struct json_object *facts)
 
 	for (size_t i = 0; i < json_object_array_length(hooks); i++) {
 		struct json_object *hook = json_object_array_get_idx(hooks, i);
-		const char *means = show_string(hook, "armed_by");
+		const char *armed_by = show_string(hook, "armed_by");
 
 		printf("%s%s ", i ? "          " : "hooks     ", show_string(hook, "name"));
-		if (*means)
-			printf("(armed by %s)\n", means);
+		if (*armed_by)
+			printf("(armed by %s)\n", armed_by);
+		else if (show_bool(hook, "available"))
+			printf("(available, by %s)\n", show_string(hook, "means"));
 		else
-			puts(show_bool(hook, "available") ? "(available)" : "(not available)");
+			puts(show_bool(hook, "optional") ? "(not in this kernel, nor needed)"
+							 : "(not available)");
 	}
 }
 

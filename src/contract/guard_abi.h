@@ -14,6 +14,7 @@
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
 #define GUARD_VAULT_RECORD 0x2000 /* the host's own notes: see arm/ */
+#define GUARD_VAULT_RECORD_SIZE 0x8000
 #define GUARD_VAULT_CODE 0x100000
 #define GUARD_VAULT_CODE_SIZE 0x100000
 #define GUARD_VAULT_NAMES 0x200000 /* two halves, 1 MiB each: paths to resolve */

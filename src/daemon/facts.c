@@ -218,14 +218,17 @@ struct json_object *facts_session(const struct session *session)
 	return to;
 }
 
-static struct json_object *hook_facts(const char *name, bool available, const struct arm *arm)
+static struct json_object *hook_facts(const struct hook_offer *offer, const struct arm *arm)
 {
 	struct json_object *to = json_object_new_object();
 
-	put_text(to, "name", name);
-	put_bool(to, "available", available);
+	put_text(to, "name", offer->name);
+	put_bool(to, "available", offer->available);
+	put_bool(to, "optional", offer->optional);
+	if (offer->available)
+		put_text(to, "means", hook_means_name(offer->means));
 	for (size_t i = 0; arm && i < arm->hooks.n; i++) {
-		if (strcmp(arm->hooks.hook[i].name, name) == 0)
+		if (strcmp(arm->hooks.hook[i].name, offer->name) == 0)
 			put_text(to, "armed_by", hook_means_name(arm->hooks.hook[i].means));
 	}
 	return to;
@@ -234,11 +237,10 @@ static struct json_object *hook_facts(const char *name, bool available, const st
 static struct json_object *hooks_facts(const struct profile *profile, const struct arm *arm)
 {
 	struct json_object *list = json_object_new_array();
-	const char *name;
-	int available;
+	struct hook_offer offer;
 
-	for (size_t i = 0; (name = hooks_available(profile, i, &available)); i++)
-		json_object_array_add(list, hook_facts(name, available, arm));
+	for (size_t i = 0; hooks_offer(profile, i, &offer) == 0; i++)
+		json_object_array_add(list, hook_facts(&offer, arm));
 	return list;
 }
 

@@ -169,6 +169,13 @@ int guard_inode_setattr(void *dentry, void *attributes)
 	return operation ? judge_inode(dentry, operation) : 0;
 }
 
+/* As the hook is since Linux 314a8dc728d0 (v6.9). */
+int guard_inode_setattr_idmapped(void *idmap, void *dentry, void *attributes)
+{
+	(void)idmap;
+	return guard_inode_setattr(dentry, attributes);
+}
+
 int guard_inode_setxattr(void *user_namespace, void *dentry)
 {
 	(void)user_namespace;

@@ -135,7 +135,8 @@ static int arm_session(struct session *session, struct error *err)
 	if (r == 0)
 		r = sweep_guest(session, err);
 	if (r == 0)
-		r = arm_guard(&session->arm, session->machine, session->profile, err);
+		r = arm_guard(&session->arm, session->machine, session->profile,
+			      &(struct arm_options){ 0 }, err);
 	if (r < 0) {
 		forget_kernel(session);
 		return r;

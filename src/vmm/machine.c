@@ -30,6 +30,7 @@
 #include <sys/sysmacros.h>
 
 #include "util/cleanup.h"
+#include "vmm/gdbstub.h"
 #include "vmm/memory_map.h"
 #include "vmm/qmp.h"
 #include "vmm/registers.h"
@@ -650,6 +651,43 @@ int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct erro
 		*ret_paused_us =
 			resumed != before && resumed > stopped && stopped ? resumed - stopped : 0;
 	return 0;
+}
+
+static int write_code_directly(const struct machine *machine, const struct machine_code *pieces,
+			       size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		void *to = ram_at(&machine->ram, pieces[i].gpa, pieces[i].size);
+
+		if (!to)
+			return error_set(err, -EFAULT,
+					 "the guest's code at 0x%" PRIx64 " is no RAM",
+					 pieces[i].gpa);
+		memcpy(to, pieces[i].bytes, pieces[i].size);
+	}
+	return 0;
+}
+
+static int write_code_by_stub(struct machine *machine, const struct machine_code *pieces, size_t n,
+			      struct error *err)
+{
+	struct gdbstub *stub;
+	int r = gdbstub_open(&stub, machine->qmp, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = gdbstub_write(stub, pieces[i].gpa, pieces[i].bytes, pieces[i].size, err);
+	gdbstub_free(stub);
+	return r;
+}
+
+int machine_write_code(struct machine *machine, const struct machine_code *pieces, size_t n,
+		       struct error *err)
+{
+	if (strcmp(machine->accelerator, "tcg") == 0)
+		return write_code_by_stub(machine, pieces, n, err);
+	return write_code_directly(machine, pieces, n, err);
 }
 
 int machine_fd(const struct machine *machine)

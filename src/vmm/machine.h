@@ -70,6 +70,21 @@ int machine_refresh_devices(struct machine *machine, struct error *err);
 /* Number of vCPUs and their registers. Fills at most @n; returns how many there are, or an error. */
 int machine_cpus(struct machine *machine, struct cpu *cpus, size_t n, struct error *err);
 
+/* A few bytes of the guest's code, at one guest-physical place. */
+struct machine_code {
+	uint64_t gpa;
+	uint32_t size;
+	uint8_t bytes[12];
+};
+
+/*
+ * Writes @n pieces of code, so that the guest, which has to be stopped, runs them when it goes on. Under KVM the CPU sees to
+ * that; under TCG, which does not notice what other processes write, QEMU itself writes them, by its gdb stub: -EBUSY when
+ * somebody uses that. On error some may have been written.
+ */
+int machine_write_code(struct machine *machine, const struct machine_code *pieces, size_t n,
+		       struct error *err);
+
 /* "running", "paused", "shutdown", "guest-panicked", ... (QMP query-status), into @buf. */
 int machine_status(struct machine *machine, char *buf, size_t size, struct error *err);
 

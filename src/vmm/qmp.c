@@ -31,6 +31,7 @@
 struct qmp {
 	int fd; /* -1 once the connection ended */
 	int poll_fd, wake_fd;
+	int passed_fd; /* goes with the next bytes that are sent; -1: none */
 	bool awake; /* wake_fd is set */
 	int pid;
 	unsigned int timeout_ms;
@@ -293,12 +294,36 @@ static int receive(struct qmp *qmp, const char *awaited, uint64_t deadline,
 
 /* Commands */
 
+/* With the descriptor that goes with the next command, if there is one. */
+static ssize_t send_some(struct qmp *qmp, const char *text, size_t size)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { (void *)text, size };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (qmp->passed_fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		memcpy(CMSG_DATA(&control.header), &qmp->passed_fd, sizeof(int));
+	}
+	n = sendmsg(qmp->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n > 0)
+		qmp->passed_fd = -1;
+	return n;
+}
+
 static int send_all(struct qmp *qmp, const char *text, uint64_t deadline, struct error *err)
 {
 	size_t left = strlen(text);
 
 	while (left) {
-		ssize_t n = send(qmp->fd, text, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send_some(qmp, text, left);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return report_end(qmp, -ECONNRESET, err);
@@ -383,6 +408,25 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_object *argume
 	take_lines(qmp);
 	update_wake(qmp);
 	return r;
+}
+
+int qmp_send_fd(struct qmp *qmp, int fd, const char *name, struct error *err)
+{
+	struct json_object *arguments = json_object_new_object();
+	int r;
+
+	if (!arguments)
+		return error_set(err, -ENOMEM, "out of memory");
+	json_object_object_add(arguments, "fdname", json_object_new_string(name));
+	qmp->passed_fd = fd;
+	r = qmp_execute(qmp, "getfd", arguments, NULL, err);
+	qmp->passed_fd = -1;
+	return r;
+}
+
+unsigned int qmp_timeout_ms(const struct qmp *qmp)
+{
+	return qmp->timeout_ms;
 }
 
 int qmp_hmp(struct qmp *qmp, char **ret_text, struct error *err, const char *format, ...)
@@ -547,7 +591,7 @@ int qmp_open(struct qmp **ret, const char *path, unsigned int timeout_ms, struct
 
 	if (!qmp)
 		return error_set(err, -ENOMEM, "out of memory");
-	qmp->fd = qmp->poll_fd = qmp->wake_fd = -1;
+	qmp->fd = qmp->poll_fd = qmp->wake_fd = qmp->passed_fd = -1;
 	qmp->timeout_ms = timeout_ms;
 	qmp->path = strdup(path);
 	if (!qmp->path)

@@ -77,7 +77,7 @@ static uint32_t node_size;
 static const char *lacks; /* this symbol or field */
 static const char *odd_hook, *odd_parameters; /* NULL: it tells none */
 
-static struct link_symbol functions[N_HOOKS];
+static struct link_symbol functions[N_HOOKS + 1];
 static struct link_image guard = { .symbols = functions };
 
 /* The name behind @prefix, of a hook: its index, or -1. */
@@ -223,7 +223,44 @@ static int tear_down(void **state)
 
 static int find(struct hooks *hooks, struct error *err)
 {
-	return hooks_find(hooks, NULL, &guard, vault, VAULT_VA, err);
+	return hooks_find(hooks, NULL, &guard, &(struct hooks_vault){ vault, VAULT_VA }, NULL, NULL,
+			  err);
+}
+
+static int find_over(struct hooks *hooks, const struct hooks *replaced)
+{
+	return hooks_find(hooks, NULL, &guard, &(struct hooks_vault){ vault, VAULT_VA }, replaced,
+			  NULL, NULL);
+}
+
+static int find_some(struct hooks *hooks, struct hooks_missing *missing, struct error *err)
+{
+	return hooks_find(hooks, NULL, &guard, &(struct hooks_vault){ vault, VAULT_VA }, NULL,
+			  missing, err);
+}
+
+static int write_no_code(void *machine, const struct machine_code *pieces, size_t n,
+			 struct error *err)
+{
+	(void)machine;
+	(void)pieces;
+	(void)n;
+	(void)err;
+	fail_msg("there is no code among these hooks");
+	return -EIO;
+}
+
+static int put(const struct hooks *hooks, enum patch_state state)
+{
+	return hooks_write(hooks, &space, state, write_no_code, NULL, NULL);
+}
+
+static uint64_t value_of(const struct patch *patch, enum patch_state state)
+{
+	uint64_t value;
+
+	memcpy(&value, patch->bytes[state], sizeof(value));
+	return value;
 }
 
 static const struct hook *hook_of(const struct hooks *hooks, const char *name)
@@ -235,25 +272,41 @@ static const struct hook *hook_of(const struct hooks *hooks, const char *name)
 	return NULL;
 }
 
+static const struct patch *patch_of(const struct hooks *hooks, const char *name)
+{
+	const struct hook *hook = hook_of(hooks, name);
+
+	assert_int_equal(hook->n, 1);
+	return &hooks->patch[hook->first];
+}
+
+static uint64_t installed(const struct hooks *hooks, const char *name)
+{
+	return value_of(patch_of(hooks, name), PATCH_INSTALLED);
+}
+
 static void check_node(const struct hooks *hooks, size_t i)
 {
 	const struct hook *hook = hook_of(hooks, lsm_hooks[i].name);
-	uint64_t head = head_of(i), end = head;
+	const struct patch *patch = patch_of(hooks, lsm_hooks[i].name);
+	uint64_t head = head_of(i), end = head, node = value_of(patch, PATCH_INSTALLED);
 
 	while (*word(end))
 		end = *word(end);
 	assert_int_equal(hook->means, HOOK_LSM_LIST);
-	assert_int_equal(hook->address, end);
-	assert_int_equal(hook->original, 0);
-	assert_in_range(hook->installed, VAULT_VA + GUARD_VAULT_HOOKS,
+	assert_int_equal(patch->address, end);
+	assert_int_equal(patch->size, 8);
+	assert_false(patch->code);
+	assert_int_equal(value_of(patch, PATCH_ORIGINAL), 0);
+	assert_int_equal(value_of(patch, PATCH_LEAVING), 0);
+	assert_in_range(node, VAULT_VA + GUARD_VAULT_HOOKS,
 			VAULT_VA + GUARD_VAULT_RECORD - NODE_SIZE);
-	assert_int_equal(hook->installed % NODE_SIZE, 0);
-	assert_int_equal(*vault_word(hook->installed), 0); /* next */
-	assert_int_equal(*vault_word(hook->installed + 8), end); /* pprev */
-	assert_int_equal(*vault_word(hook->installed + 16), head);
-	assert_int_equal(*vault_word(hook->installed + 24),
-			 link_symbol(&guard, lsm_hooks[i].function));
-	assert_string_equal((char *)vault_word(*vault_word(hook->installed + 32)), "outguard");
+	assert_int_equal(node % NODE_SIZE, 0);
+	assert_int_equal(*vault_word(node), 0); /* next */
+	assert_int_equal(*vault_word(node + 8), end); /* pprev */
+	assert_int_equal(*vault_word(node + 16), head);
+	assert_int_equal(*vault_word(node + 24), link_symbol(&guard, lsm_hooks[i].function));
+	assert_string_equal((char *)vault_word(*vault_word(node + 32)), "outguard");
 }
 
 /* Every hook has a node of its own, behind the last LSM, or first where there is none. */
@@ -270,18 +323,20 @@ static void test_find(void **state)
 	assert_int_equal(hooks.n, N_HOOKS);
 	for (size_t i = 0; i < ARRAY_SIZE(lsm_hooks); i++)
 		check_node(&hooks, i);
+	assert_int_equal(hooks.n_patches, hooks.n);
 	for (size_t i = 0; i < hooks.n; i++) {
 		for (size_t j = 0; j < i; j++) {
-			assert_int_not_equal(hooks.hook[i].installed, hooks.hook[j].installed);
-			assert_int_not_equal(hooks.hook[i].address, hooks.hook[j].address);
+			assert_int_not_equal(value_of(&hooks.patch[i], PATCH_INSTALLED),
+					     value_of(&hooks.patch[j], PATCH_INSTALLED));
+			assert_int_not_equal(hooks.patch[i].address, hooks.patch[j].address);
 		}
 	}
-	assert_int_equal(hook_of(&hooks, "file_open")->address, NODES + 64);
-	assert_int_equal(hook_of(&hooks, "sb_delete")->address, NODES + 128);
+	assert_int_equal(patch_of(&hooks, "file_open")->address, NODES + 64);
+	assert_int_equal(patch_of(&hooks, "sb_delete")->address, NODES + 128);
 	assert_int_equal(hook_of(&hooks, "shepherd")->means, HOOK_WORK);
-	assert_int_equal(hook_of(&hooks, "shepherd")->address, SHEPHERD + 24);
-	assert_int_equal(hook_of(&hooks, "shepherd")->original, WORK_FUNCTION);
-	assert_int_equal(hook_of(&hooks, "shepherd")->installed, ERRAND);
+	assert_int_equal(patch_of(&hooks, "shepherd")->address, SHEPHERD + 24);
+	assert_int_equal(value_of(patch_of(&hooks, "shepherd"), PATCH_ORIGINAL), WORK_FUNCTION);
+	assert_int_equal(installed(&hooks, "shepherd"), ERRAND);
 	/* What guards opens is armed last of the lists, what tells of unmounts first. */
 	assert_string_equal(hooks.hook[0].name, "sb_delete");
 	assert_string_equal(hooks.hook[N_HOOKS - 2].name, "file_open");
@@ -383,6 +438,22 @@ static void test_no_function(void **state)
 	}
 }
 
+/* inode_setattr has another function where it has one parameter more. */
+static void test_idmapped(void **state)
+{
+	struct hooks hooks;
+
+	(void)state;
+	add_function("guard_inode_setattr_idmapped", ERRAND + 0x1000);
+	odd_hook = "inode_setattr";
+	odd_parameters = "mnt_idmap dentry iattr";
+	assert_int_equal(find(&hooks, NULL), 0);
+	assert_int_equal(hooks.n, N_HOOKS);
+	assert_int_equal(*vault_word(installed(&hooks, "inode_setattr") + 24), ERRAND + 0x1000);
+	odd_parameters = "user_namespace dentry iattr";
+	assert_int_equal(find(&hooks, NULL), -ENOTSUP);
+}
+
 static void test_install_remove(void **state)
 {
 	_cleanup_(freep) uint8_t *before = malloc(RAM_SIZE);
@@ -391,20 +462,88 @@ static void test_install_remove(void **state)
 	(void)state;
 	memcpy(before, bytes, RAM_SIZE);
 	assert_int_equal(find(&hooks, NULL), 0);
-	assert_true(hooks_are(&hooks, &space, false));
-	assert_false(hooks_are(&hooks, &space, true));
-	assert_int_equal(hooks_install(&hooks, &space), 0);
-	assert_true(hooks_are(&hooks, &space, true));
-	assert_int_equal(*word(NODES + 64), hook_of(&hooks, "file_open")->installed);
+	assert_true(hooks_are(&hooks, &space, PATCH_ORIGINAL));
+	assert_false(hooks_are(&hooks, &space, PATCH_INSTALLED));
+	assert_int_equal(put(&hooks, PATCH_INSTALLED), 0);
+	assert_true(hooks_are(&hooks, &space, PATCH_INSTALLED));
+	assert_int_equal(*word(NODES + 64), installed(&hooks, "file_open"));
 	assert_int_equal(*word(SHEPHERD + 24), ERRAND);
 	/* each is missed */
-	for (size_t i = 0; i < hooks.n; i++) {
-		*word(hooks.hook[i].address) = hooks.hook[i].original;
-		assert_false(hooks_are(&hooks, &space, true));
-		*word(hooks.hook[i].address) = hooks.hook[i].installed;
+	for (size_t i = 0; i < hooks.n_patches; i++) {
+		const struct patch *patch = &hooks.patch[i];
+
+		*word(patch->address) = value_of(patch, PATCH_ORIGINAL);
+		assert_false(hooks_are(&hooks, &space, PATCH_INSTALLED));
+		*word(patch->address) = value_of(patch, PATCH_INSTALLED);
 	}
-	assert_int_equal(hooks_remove(&hooks, &space), 0);
+	assert_int_equal(put(&hooks, PATCH_LEAVING), 0);
 	assert_memory_equal(before, bytes, RAM_SIZE);
+}
+
+/* Another build's guard takes over: other nodes, at the same places, and what it leaves is what was there at first. */
+static void test_replace(void **state)
+{
+	_cleanup_(freep) uint8_t *before = malloc(RAM_SIZE);
+	struct hooks first, second, third;
+
+	(void)state;
+	memcpy(before, bytes, RAM_SIZE);
+	assert_int_equal(find(&first, NULL), 0);
+	assert_int_equal(put(&first, PATCH_INSTALLED), 0);
+	assert_int_equal(find(&second, NULL), -EBUSY); /* unless it knows of the first */
+	for (size_t i = 0; i < guard.n_symbols; i++)
+		functions[i].address += 0x8000;
+	assert_int_equal(find_over(&second, &first), 0);
+	assert_int_equal(second.n, first.n);
+	assert_true(hooks_are(&first, &space,
+			      PATCH_INSTALLED)); /* the guest is as it was, and calls the first */
+	assert_int_equal(*vault_word(installed(&first, "file_open") + 24),
+			 link_symbol(&guard, "guard_file_open") - 0x8000);
+	for (size_t i = 0; i < first.n_patches; i++) {
+		assert_int_equal(second.patch[i].address, first.patch[i].address);
+		assert_int_equal(value_of(&second.patch[i], PATCH_ORIGINAL),
+				 value_of(&first.patch[i], PATCH_ORIGINAL));
+		assert_int_not_equal(value_of(&second.patch[i], PATCH_INSTALLED),
+				     value_of(&first.patch[i], PATCH_INSTALLED));
+	}
+	assert_int_equal(put(&second, PATCH_INSTALLED), 0);
+	assert_int_equal(find_over(&third, &second), 0);
+	assert_int_equal(third.bank, first.bank);
+	assert_int_equal(put(&second, PATCH_ORIGINAL), 0);
+	assert_memory_equal(before, bytes, RAM_SIZE);
+}
+
+/* What is missing is left out, and named, where that is allowed. */
+static void test_partial(void **state)
+{
+	struct hooks_missing missing = { .n = 9 };
+	struct error err = { 0 };
+	struct hooks hooks;
+
+	(void)state;
+	lacks = "security_hook_heads.inode_link";
+	odd_hook = "sb_mount";
+	odd_parameters = "file";
+	assert_int_equal(find(&hooks, &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "inode_link"));
+	assert_non_null(strstr(err.message, "sb_mount"));
+	assert_non_null(strstr(err.message, "--allow-partial"));
+	assert_int_equal(find_some(&hooks, &missing, NULL), 0);
+	assert_int_equal(hooks.n, N_HOOKS - 2);
+	assert_int_equal(missing.n, 2);
+	assert_non_null(strstr(missing.text, "inode_link (not in this kernel)"));
+	assert_non_null(strstr(missing.text, "sb_mount (called with other parameters (file)"));
+	lacks = NULL;
+	odd_hook = NULL;
+	assert_int_equal(find_some(&hooks, &missing, NULL), 0);
+	assert_int_equal(missing.n, 0);
+	/* These it cannot do without. */
+	lacks = "security_hook_heads.file_open";
+	assert_int_equal(find_some(&hooks, &missing, &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "cannot do without"));
+	*word(SHEPHERD + 24) = 1;
+	lacks = NULL;
+	assert_int_equal(find_some(&hooks, &missing, &err), -EBUSY);
 }
 
 static void test_no_hooks(void **state)
@@ -412,8 +551,8 @@ static void test_no_hooks(void **state)
 	struct hooks none = { .n = 0 };
 
 	(void)state;
-	assert_false(hooks_are(&none, &space, true));
-	assert_false(hooks_are(&none, &space, false));
+	assert_false(hooks_are(&none, &space, PATCH_INSTALLED));
+	assert_false(hooks_are(&none, &space, PATCH_ORIGINAL));
 }
 
 static void test_lacking(void **state)
@@ -441,20 +580,24 @@ static void test_lacking(void **state)
 	}
 }
 
-static void test_available(void **state)
+static void test_offer(void **state)
 {
-	int available;
+	struct hook_offer offer;
 	size_t n = 0;
 
 	(void)state;
-	for (; hooks_available(NULL, n, &available); n++)
-		assert_true(available);
+	for (; hooks_offer(NULL, n, &offer) == 0; n++) {
+		assert_true(offer.available);
+		assert_int_equal(offer.means,
+				 strcmp(offer.name, "shepherd") ? HOOK_LSM_LIST : HOOK_WORK);
+	}
 	assert_int_equal(n, N_HOOKS);
 	lacks = "security_hook_heads.file_open";
+	odd_hook = "sb_umount";
 	for (size_t i = 0; i < n; i++) {
-		const char *name = hooks_available(NULL, i, &available);
-
-		assert_int_equal(available, strcmp(name, "file_open") != 0);
+		assert_int_equal(hooks_offer(NULL, i, &offer), 0);
+		assert_int_equal(offer.available, strcmp(offer.name, "file_open") != 0 &&
+							  strcmp(offer.name, "sb_umount") != 0);
 	}
 }
 
@@ -514,8 +657,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_find),     TEST(test_install_remove),	  TEST(test_no_hooks),
 		TEST(test_lacking),  TEST(test_other_parameters), TEST(test_any_parameter),
-		TEST(test_optional), TEST(test_no_function),	  TEST(test_available),
+		TEST(test_optional), TEST(test_no_function),	  TEST(test_offer),
 		TEST(test_taken),    TEST(test_hostile_lists),	  TEST(test_hostile_types),
+		TEST(test_idmapped), TEST(test_replace),	  TEST(test_partial),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
