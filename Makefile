@@ -45,7 +45,8 @@ cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile
 
 # The guard: runs in the guest kernel. See src/guard/kernel.h.
 GUARD := ring describe match judge file inode mount view
-GUARD_CFLAGS := -std=gnu11 -O2 -Isrc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
+GUARD_OPTIMIZE := -O2
+GUARD_CFLAGS := -std=gnu11 $(GUARD_OPTIMIZE) -Isrc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fcf-protection=branch \
 	-mfunction-return=thunk-extern -mharden-sls=all -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -momit-leaf-frame-pointer -fno-jump-tables -fno-common \
@@ -132,11 +133,16 @@ $(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
 # Run in the guest, whatever is installed there.
-GUEST_PROGRAMS := scale fsops
+GUEST_PROGRAMS := scale fsops lsm_count
 $(BUILD)/tests/guest/%: tests/vm/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
+
+$(BUILD)/tests/guest/lsm_count: tests/vm/tracers/lsm_count.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $< -lbpf -lelf -lz
 
 FSOPS := $(wildcard tests/vm/unchanged/*.c)
 $(BUILD)/tests/guest/fsops: $(FSOPS) $(wildcard tests/vm/unchanged/*.h)
@@ -169,7 +175,7 @@ check-fuzz: packages-check ## The fuzz targets' corpora, under sanitizers
 	@$(MAKE) --no-print-directory -s fuzz-programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) fuzz
 
-check-vm: packages-check ## The promises, in real guests (ONLY=name for one)
+check-vm: packages-check ## The promises, in real guests (ONLY=name for one; KERNEL=6.12-cloud for another kernel)
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
 	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) vm

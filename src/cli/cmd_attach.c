@@ -57,6 +57,15 @@ static enum outcome attach(const struct words *words, const char *name,
 	return call_wait_settled(name, ret_facts, err);
 }
 
+static const char *found_in_place(struct json_object *facts)
+{
+	struct json_object *guard = json_object_object_get(facts, "guard");
+
+	if (show_bool(guard, "replaced"))
+		return " (another build's guard was in place, and is replaced)";
+	return show_bool(guard, "adopted") ? " (the guard was in place, and is adopted)" : "";
+}
+
 static void print_cost(const char *name, struct json_object *facts)
 {
 	struct json_object *cost = json_object_object_get(facts, "cost");
@@ -66,10 +75,7 @@ static void print_cost(const char *name, struct json_object *facts)
 		 name, show_string(cost, "profile_ms"), show_string(cost, "find_ms"),
 		 show_string(cost, "kallsyms_ms"), show_string(cost, "btf_ms"),
 		 show_string(cost, "prepare_ms"), show_string(cost, "paused_ms"),
-		 show_bool(json_object_object_get(facts, "guard"), "adopted") ? " (the guard was "
-										"in place, and is "
-										"adopted)"
-									      : "");
+		 found_in_place(facts));
 }
 
 static int run(const struct command *command, int argc, char **argv)

@@ -191,6 +191,7 @@ static void put_guard(struct json_object *to, const struct session *session)
 	put_text(to, "kernel", profile_release(session->profile));
 	put_bool(guard, "intact", arm_is_intact(&session->arm, session->profile));
 	put_bool(guard, "adopted", session->arm.adopted);
+	put_bool(guard, "replaced", session->arm.replaced);
 	put_number(guard, "hooks", session->arm.hooks.n);
 	put_number(guard, "code_bytes", session->arm.code_size);
 	put(to, "guard", guard);
@@ -295,5 +296,7 @@ void facts_cost(const struct session *session, char *buf, size_t size)
 		 (double)cost->find_us / 1000, (double)cost->kallsyms_us / 1000,
 		 (double)cost->btf_us / 1000, (double)arm->prepare_us / 1000,
 		 (double)arm->paused_us / 1000,
-		 arm->adopted ? " (the guard was in place, and is adopted)" : "");
+		 arm->replaced	? " (another build's guard was in place, and is replaced)"
+		 : arm->adopted ? " (the guard was in place, and is adopted)"
+				: "");
 }

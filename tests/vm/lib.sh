@@ -55,12 +55,12 @@ die() {
     exit 1
 }
 
-# start_vm NAME [lab/start options]: sets `vm` and `dir`.
+# start_vm NAME [lab/start options]: sets `vm` and `dir`. KERNEL=6.12-cloud in the environment: another kernel.
 start_vm() {
     vm=$test_name-$1-$$
     shift
     vms+=("$vm")
-    dir=$(lab/start "$vm" "$@") || die "the VM did not start"
+    dir=$(lab/start "$vm" --kernel "${KERNEL:-6.1-cloud}" "$@") || die "the VM did not start"
 }
 
 guest() { lab/exec "$vm" -- "$@"; }
