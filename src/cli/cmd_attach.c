@@ -9,7 +9,7 @@
 
 struct words {
 	const char *qmp, *policy;
-	bool wait, verbose;
+	bool wait, allow_partial, verbose;
 };
 
 static void parse(struct words *ret, const struct command *command, int argc, char **argv)
@@ -18,6 +18,7 @@ static void parse(struct words *ret, const struct command *command, int argc, ch
 		{ "qmp", required_argument, NULL, 'q' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "wait", no_argument, NULL, 'w' },
+		{ "allow-partial", no_argument, NULL, 'a' },
 		{ "verbose", no_argument, NULL, 'v' },
 		COMMAND_HELP_OPTION,
 		COMMAND_END_OPTION,
@@ -31,6 +32,8 @@ static void parse(struct words *ret, const struct command *command, int argc, ch
 			ret->policy = optarg;
 		else if (c == 'w')
 			ret->wait = true;
+		else if (c == 'a')
+			ret->allow_partial = true;
 		else if (c == 'v')
 			ret->verbose = true;
 	}
@@ -48,6 +51,7 @@ static enum outcome attach(const struct words *words, const char *name,
 	if (outcome != OUTCOME_DONE)
 		return outcome;
 	request.wait = words->wait;
+	request.allow_partial = words->allow_partial;
 	if (call_path(request.qmp, sizeof(request.qmp), words->qmp, err) < 0 ||
 	    call_path(request.policy, sizeof(request.policy), words->policy, err) < 0)
 		return OUTCOME_FAILED;
@@ -78,6 +82,18 @@ static void print_cost(const char *name, struct json_object *facts)
 		 found_in_place(facts));
 }
 
+static void print_partial(const char *name, struct json_object *guard)
+{
+	struct json_object *list = json_object_object_get(guard, "missing");
+
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *hook = json_object_array_get_idx(list, i);
+
+		log_warning("%s: partial: no hook %s: %s", name, show_string(hook, "hook"),
+			    show_string(hook, "without"));
+	}
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
 	_cleanup_(json_object_putp) struct json_object *facts = NULL;
@@ -91,6 +107,7 @@ static int run(const struct command *command, int argc, char **argv)
 		return command_failed(outcome, &err);
 	if (words.verbose)
 		print_cost(argv[optind], facts);
+	print_partial(argv[optind], json_object_object_get(facts, "guard"));
 	log_info("%s: guarding", argv[optind]);
 	return OUTCOME_DONE;
 }
@@ -98,13 +115,17 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command cmd_attach = {
 	.name = "attach",
 	.brief = "guard a VM",
-	.help = "Usage: outguard attach NAME --qmp PATH --policy FILE [--wait] [-v]\n"
+	.help = "Usage: outguard attach NAME --qmp PATH --policy FILE [--wait] [--allow-partial] "
+		"[-v]\n"
 		"\n"
 		"Has outguardd guard a VM; returns when all its containers are guarded.\n"
 		"  --qmp PATH       the VM's QMP socket\n"
 		"  --policy FILE    what is guarded; outguardd reads it again on SIGHUP\n"
 		"  --wait           a guest that still boots is guarded when its kernel is up; "
 		"wait for it\n"
+		"  --allow-partial  a kernel that lacks some of the hooks is guarded by the "
+		"others;\n"
+		"                   `status` says what is missing\n"
 		"  -v, --verbose    print what it took: host CPU, and how long the guest stood "
 		"still\n",
 	.run = run,

@@ -62,9 +62,11 @@ static void print_hooks(struct json_object *facts)
 			printf("(armed by %s)\n", armed_by);
 		else if (show_bool(hook, "available"))
 			printf("(available, by %s)\n", show_string(hook, "means"));
+		else if (show_bool(hook, "optional"))
+			printf("(not in this kernel, nor needed: %s)\n", show_string(hook, "needles"
+											   "s"));
 		else
-			puts(show_bool(hook, "optional") ? "(not in this kernel, nor needed)"
-							 : "(not available)");
+			printf("(NOT AVAILABLE: %s)\n", show_string(hook, "without"));
 	}
 }
 

@@ -24,7 +24,7 @@
 
 struct run {
 	const char *name, *qmp_path, *policy_path, *events_path, *ready_path;
-	bool wait, verbose, busy;
+	bool wait, allow_partial, verbose, busy;
 
 	sd_event *event;
 	struct session *session;
@@ -97,6 +97,9 @@ static void say_armed(struct run *run)
 
 	run->armed = true;
 	run->armed_ns = clock_ns(CLOCK_MONOTONIC);
+	if (run->session->arm.missing.n)
+		log_warning("%s: partial: not armed: %s", run->name,
+			    run->session->arm.missing.text);
 	facts_cost(run->session, cost, sizeof(cost));
 	if (run->verbose)
 		log_info("%s: %s", run->name, cost);
@@ -190,6 +193,7 @@ static int attach(struct run *run, struct policy **policy, struct error *err)
 		.qmp_path = run->qmp_path,
 		.timeout_ms = TIMEOUT_MS,
 		.wait_for_boot = run->wait,
+		.allow_partial = run->allow_partial,
 		.sink = tell,
 		.notice = tell_notice,
 		.sink_data = run,
@@ -212,6 +216,7 @@ static void parse(struct run *run, const struct command *command, int argc, char
 		{ "events", required_argument, NULL, 'e' },
 		{ "ready-file", required_argument, NULL, 'r' },
 		{ "wait", no_argument, NULL, 'w' },
+		{ "allow-partial", no_argument, NULL, 'a' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "poll", no_argument, NULL, 'P' },
 		COMMAND_HELP_OPTION,
@@ -232,6 +237,8 @@ static void parse(struct run *run, const struct command *command, int argc, char
 			run->ready_path = optarg;
 		else if (c == 'w')
 			run->wait = true;
+		else if (c == 'a')
+			run->allow_partial = true;
 		else if (c == 'v')
 			run->verbose = true;
 		else if (c == 'P')
@@ -300,6 +307,7 @@ const struct command cmd_run = {
 		"  --events FILE      append events to FILE as JSON lines; -: standard output\n"
 		"  --ready-file FILE  make FILE when all containers are guarded\n"
 		"  --wait             a guest that still boots is guarded when its kernel is up\n"
+		"  --allow-partial    guard a kernel that lacks some of the hooks by the others\n"
 		"  -v, --verbose      print what attaching took, and what happens\n"
 		"  --poll             never pause between looks at the guest: a whole CPU, least "
 		"delay\n",

@@ -85,6 +85,21 @@ static void print_guard(struct json_object *vm)
 	       show_string(cost, "paused_ms"));
 }
 
+/* Does nothing where nothing is missing. */
+static void print_missing(struct json_object *vm)
+{
+	struct json_object *list = json_object_object_get(json_object_object_get(vm, "guard"), "mis"
+											       "sin"
+											       "g");
+
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *hook = json_object_array_get_idx(list, i);
+
+		printf("  %-12sno hook %s: %s\n", i ? "" : "PARTIAL", show_string(hook, "hook"),
+		       show_string(hook, "without"));
+	}
+}
+
 static void print_vm(struct json_object *vm)
 {
 	struct json_object *qemu = json_object_object_get(vm, "qemu");
@@ -102,6 +117,7 @@ static void print_vm(struct json_object *vm)
 		print_policy(vm);
 	if (json_object_object_get(vm, "guard"))
 		print_guard(vm);
+	print_missing(vm);
 	if (json_object_object_get(vm, "events"))
 		print_events(vm);
 	if (json_object_object_get(vm, "containers"))

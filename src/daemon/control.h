@@ -37,6 +37,7 @@ struct control_request {
 	char qmp[CONTROL_QMP_MAX];
 	char policy[CONTROL_PATH_MAX];
 	bool wait; /* attach: a guest that still boots is no error */
+	bool allow_partial; /* attach: a kernel that lacks some hooks is no error */
 	bool follow, text; /* events: go on; as text, not JSON */
 	uint32_t last; /* events: at most that many of those kept */
 };

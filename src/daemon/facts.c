@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "arm/promises.h"
 #include "events/utf8.h"
 #include "util/cleanup.h"
 
@@ -183,16 +184,47 @@ static const char *state_name(enum session_state state)
 	return "?";
 }
 
+static const struct hook *armed_hook(const struct arm *arm, const char *name)
+{
+	for (size_t i = 0; i < arm->hooks.n; i++) {
+		if (strcmp(arm->hooks.hook[i].name, name) == 0)
+			return &arm->hooks.hook[i];
+	}
+	return NULL;
+}
+
+/* The hooks that were left out, and what that means. */
+static struct json_object *missing_facts(const struct profile *profile, const struct arm *arm)
+{
+	struct json_object *list = json_object_new_array();
+	struct hook_offer offer;
+
+	for (size_t i = 0; hooks_offer(profile, i, &offer) == 0; i++) {
+		struct json_object *to;
+
+		if (armed_hook(arm, offer.name) || (offer.optional && !offer.available))
+			continue;
+		to = json_object_new_object();
+		put_text(to, "hook", offer.name);
+		put_text(to, "without", promise_without(offer.name));
+		json_object_array_add(list, to);
+	}
+	return list;
+}
+
 /* What there is only while the guard is in place. */
 static void put_guard(struct json_object *to, const struct session *session)
 {
 	struct json_object *guard = json_object_new_object();
+	struct json_object *missing = missing_facts(session->profile, &session->arm);
 
 	put_text(to, "kernel", profile_release(session->profile));
 	put_bool(guard, "intact", arm_is_intact(&session->arm, session->profile));
 	put_bool(guard, "adopted", session->arm.adopted);
 	put_bool(guard, "replaced", session->arm.replaced);
 	put_number(guard, "hooks", session->arm.hooks.n);
+	put_bool(guard, "partial", json_object_array_length(missing) > 0);
+	put(guard, "missing", missing);
 	put_number(guard, "code_bytes", session->arm.code_size);
 	put(to, "guard", guard);
 	put(to, "cost", cost_facts(session->profile, &session->arm));
@@ -222,16 +254,19 @@ struct json_object *facts_session(const struct session *session)
 static struct json_object *hook_facts(const struct hook_offer *offer, const struct arm *arm)
 {
 	struct json_object *to = json_object_new_object();
+	const struct hook *hook;
 
 	put_text(to, "name", offer->name);
 	put_bool(to, "available", offer->available);
 	put_bool(to, "optional", offer->optional);
 	if (offer->available)
 		put_text(to, "means", hook_means_name(offer->means));
-	for (size_t i = 0; arm && i < arm->hooks.n; i++) {
-		if (strcmp(arm->hooks.hook[i].name, offer->name) == 0)
-			put_text(to, "armed_by", hook_means_name(arm->hooks.hook[i].means));
-	}
+	else if (offer->optional)
+		put_text(to, "needless", promise_needless(offer->name));
+	else
+		put_text(to, "without", promise_without(offer->name));
+	if (arm && (hook = armed_hook(arm, offer->name)))
+		put_text(to, "armed_by", hook_means_name(hook->means));
 	return to;
 }
 

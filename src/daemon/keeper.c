@@ -210,6 +210,7 @@ static int attach(struct keeper *keeper, const struct keeper_config *config)
 		.qmp_path = config->qmp_path,
 		.timeout_ms = TIMEOUT_MS,
 		.wait_for_boot = config->wait,
+		.allow_partial = config->allow_partial,
 		.sink = tell,
 		.notice = tell_notice,
 		.sink_data = keeper,

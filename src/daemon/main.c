@@ -22,6 +22,8 @@ static const char help[] = "Usage: outguardd [OPTION...]\n"
 			   "                                  is there again; may be repeated\n"
 			   "  --events FILE                   append events to FILE as JSON lines; "
 			   "-: standard output\n"
+			   "  --allow-partial                 --vm: a kernel that lacks some of "
+			   "the hooks is guarded by the others\n"
 			   "  -v, --verbose                   say more\n"
 			   "  --version, --help\n"
 			   "\n"
@@ -37,6 +39,7 @@ struct options {
 	struct server_config server;
 	struct control_request vms[MAX_VMS];
 	size_t n_vms;
+	bool allow_partial; /* for all of them */
 };
 
 static enum outcome wrong(const char *why)
@@ -79,6 +82,7 @@ static enum outcome parse(struct options *options, int argc, char **argv)
 		{ "socket", required_argument, NULL, 's' },
 		{ "vm", required_argument, NULL, 'm' },
 		{ "events", required_argument, NULL, 'e' },
+		{ "allow-partial", no_argument, NULL, 'a' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -94,6 +98,8 @@ static enum outcome parse(struct options *options, int argc, char **argv)
 			outcome = take_vm(options, optarg);
 		else if (c == 'e')
 			options->server.events_path = optarg;
+		else if (c == 'a')
+			options->allow_partial = true;
 		else if (c == 'v')
 			log_set_level(LOG_LEVEL_DEBUG);
 		else if (c == 'V' || c == 'h') {
@@ -147,12 +153,12 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(const struct options *options, sd_event *event, struct server *server,
-	       struct error *err)
+static int run(struct options *options, sd_event *event, struct server *server, struct error *err)
 {
 	int r = prepare_signals(event, server);
 
 	for (size_t i = 0; r >= 0 && i < options->n_vms; i++) {
+		options->vms[i].allow_partial = options->allow_partial;
 		r = server_add(server, &options->vms[i], err);
 		if (r < 0)
 			return r;

@@ -34,6 +34,7 @@ struct vm *vm_new(const struct control_request *request, sd_event *event,
 	memcpy(vm->qmp, request->qmp, sizeof(vm->qmp));
 	memcpy(vm->policy, request->policy, sizeof(vm->policy));
 	vm->wait = request->wait;
+	vm->allow_partial = request->allow_partial;
 	vm->state = VM_ENDED;
 	vm->event = event;
 	vm->owner = *owner;
@@ -221,6 +222,7 @@ static void be_keeper(const struct vm *vm, int fd)
 		.qmp_path = vm->qmp,
 		.policy_path = vm->policy,
 		.wait = vm->wait,
+		.allow_partial = vm->allow_partial,
 	};
 	char title[16];
 

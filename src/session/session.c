@@ -136,7 +136,7 @@ static int arm_session(struct session *session, struct error *err)
 		r = sweep_guest(session, err);
 	if (r == 0)
 		r = arm_guard(&session->arm, session->machine, session->profile,
-			      &(struct arm_options){ 0 }, err);
+			      &session->arm_options, err);
 	if (r < 0) {
 		forget_kernel(session);
 		return r;
@@ -167,6 +167,7 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	session->sink = config->sink;
 	session->notice = config->notice;
 	session->sink_data = config->sink_data;
+	session->arm_options.allow_partial = config->allow_partial;
 	r = plan_new(&session->plan, policy, err);
 	if (r == 0)
 		r = lock_check(config->qmp_path, err);

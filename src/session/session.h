@@ -40,6 +40,7 @@ struct session_config {
 	const char *name;
 	const char *qmp_path;
 	unsigned int timeout_ms; /* for each answer of QEMU */
+	bool allow_partial; /* a kernel without some hooks is guarded by the others */
 	bool wait_for_boot; /* a guest that still boots is no error: it is armed when its kernel is up */
 	session_sink_t sink; /* gets every event */
 	session_notice_t notice; /* gets what is to be said of the guard itself */
@@ -71,6 +72,7 @@ struct session {
 	session_sink_t sink;
 	session_notice_t notice;
 	void *sink_data;
+	struct arm_options arm_options;
 	enum session_state state;
 
 	struct machine *machine;

@@ -113,6 +113,26 @@ static void test_round_trip(void **state)
 	assert_int_equal(to.last, 7);
 }
 
+static void test_allow_partial(void **state)
+{
+	const struct control_request from = { .verb = CONTROL_ATTACH,
+					      .name = "a",
+					      .qmp = "/q",
+					      .policy = "/p",
+					      .allow_partial = true };
+	_cleanup_(json_object_putp) struct json_object *object = control_print(&from);
+	struct control_request to;
+	struct error err = { 0 };
+	size_t size;
+	const char *line = control_text(object, &size);
+
+	(void)state;
+	assert_int_equal(control_parse(&to, line, size, &err), 0);
+	assert_true(to.allow_partial && !to.wait);
+	assert_int_equal(control_parse(&to, ATTACH, strlen(ATTACH), &err), 0);
+	assert_false(to.allow_partial);
+}
+
 static void test_not_terminated(void **state)
 {
 	char line[sizeof(ATTACH) + 3] = ATTACH "xyz";
@@ -163,9 +183,13 @@ static void test_strange_replies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_not_terminated),
-		cmocka_unit_test(test_outcomes),   cmocka_unit_test(test_strange_replies),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_allow_partial),
+		cmocka_unit_test(test_not_terminated),
+		cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_strange_replies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
