@@ -61,7 +61,7 @@ LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
 .PHONY: all programs help clean check check-unit check-fuzz check-vm scale layers format format-check \
-	demo matrix install unit-programs fuzz-programs vm-programs packages-build packages-check
+	demo matrix compatibility install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -197,6 +197,11 @@ matrix: packages-check ## Try every operation by every way in every view, in rea
 	@$(MAKE) --no-print-directory -s programs $(BUILD)/tests/attempt
 	@tests/matrix/run $(if $(SLICE),--slice)
 	$(if $(SLICE),,@tests/matrix/coverage $(BUILD)/matrix/results.tsv >docs/COVERAGE.md)
+
+compatibility: packages-check ## Every kernel of the lab in every configuration; docs/COMPATIBILITY.md (about an hour; goes on where it was stopped)
+	@$(MAKE) --no-print-directory -s programs $(BUILD)/tests/attempt
+	@tests/compatibility/run
+	@tests/compatibility/table $(BUILD)/compatibility/results.tsv >docs/COMPATIBILITY.md
 
 layers: ## Prove that includes point one way
 	@tools/check-layers $(LAYERS)

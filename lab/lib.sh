@@ -56,6 +56,8 @@ vm_docker=
 vm_devices=yes
 vm_reboot=
 vm_extra=()
+vm_cpu=            # else as the accelerator needs it
+vm_append=
 vm_image=          # lab/build: boot the image in this directory, and write to it
 vm_dies_with_us=   # lab/run: QEMU is killed when this process dies, whatever the way
 
@@ -72,6 +74,8 @@ parse_vm_option() {
         --accel) vm_accel=$(value_of "$@") ;;
         --memory) vm_memory=$(value_of "$@") ;;
         --cpus) vm_cpus=$(value_of "$@") ;;
+        --cpu) vm_cpu=$(value_of "$@") ;;
+        --append) vm_append=$(value_of "$@") ;;
         --extra) extra=$(value_of "$@"); eval "vm_extra+=($extra)" ;;
         *) parsed=0 ;;
     esac
@@ -90,12 +94,41 @@ check_vm_options() {
 kernel_package() {
     case $1 in
         6.1-cloud) echo linux-image-cloud-amd64 ;;
+        6.1-generic) echo linux-image-amd64 ;;
+        6.1-rt) echo linux-image-rt-amd64 ;;
         6.12-cloud) echo linux-image-cloud-amd64/bookworm-backports ;;
-        *) die "no kernel '$1' here; there are: 6.1-cloud, 6.12-cloud" ;;
+        6.12-generic) echo linux-image-amd64/bookworm-backports ;;
+        6.12-rt) echo linux-image-rt-amd64/bookworm-backports ;;
+        built-?*) echo none ;;
+        *) die "no kernel '$1' here; there are: 6.1-cloud, 6.1-generic, 6.1-rt, 6.12-cloud, 6.12-generic, 6.12-rt, and built-NAME (lab/build-kernel)" ;;
     esac
 }
 
+# kernel_kind NAME: disk (lab/build makes it, with a disk of its own), added (lab/add-kernel, for the disk of 6.1-cloud) or built
+# (lab/build-kernel; boots from its initramfs, without a disk).
+kernel_kind() {
+    case $1 in
+        *-cloud) echo disk ;;
+        built-*) echo built ;;
+        *) echo added ;;
+    esac
+}
+
+# Where there are vmlinuz and, for some, initrd and modules.raw ...
 image_dir() { printf '%s' "${vm_image:-$work/$vm_kernel}"; }
+# ... and where there is base.raw, the root disk.
+disk_dir() { if [ "$(kernel_kind "$vm_kernel")" = added ]; then printf '%s' "$work/6.1-cloud"; else image_dir; fi; }
+
+is_added_kernel() { [ "$(kernel_kind "$1")" = added ]; }
+
+# build_images: all that $vm_kernel needs to boot; nothing is done if it is there.
+build_images() {
+    case $(kernel_kind "$vm_kernel") in
+        disk) "$lab/build" --kernel "$vm_kernel" ;;
+        added) "$lab/build" && "$lab/add-kernel" --kernel "$vm_kernel" ;;
+        built) [ -e "$(image_dir)/vmlinuz" ] || die "no kernel '$vm_kernel': build it with: lab/build-kernel ${vm_kernel#built-}" ;;
+    esac
+}
 
 # --- VMs and their directories ------------------------------------------------------------------------------------------------
 # A VM named NAME has one directory, on tmpfs, that $work/vm/NAME links to. In it:
@@ -169,22 +202,29 @@ qemu_failed() {
 }
 
 launch_qemu() {
-    local name=$1 devices machine=() drive cmdline prefix=(setsid)
+    local name=$1 devices machine=() disks=() cmdline prefix=(setsid)
     mkdir -p "$work/tmp"
     devices=$(guard_devices "$name")
     eval "machine=($devices)"
-    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false $accel_cmdline"
+    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false $accel_cmdline $vm_append"
     [ -z "$vm_docker" ] || cmdline+=" systemd.wants=docker.service"
     # Writes go to a file that is in no directory, and so is gone with QEMU.
-    drive="if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=$(image_dir)/base.raw"
-    [ -n "$vm_image" ] || drive+=",snapshot=on"
+    if [ -e "$(disk_dir)/base.raw" ]; then
+        disks=("if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=$(disk_dir)/base.raw")
+        [ -n "$vm_image" ] || disks[0]+=",snapshot=on"
+        disks=(-drive "${disks[0]}" -device "nvme,serial=root,drive=disk")
+    fi
+    if [ -e "$(image_dir)/initrd" ]; then disks+=(-initrd "$(image_dir)/initrd"); fi
+    if [ -e "$(image_dir)/modules.raw" ]; then
+        disks+=(-drive "if=none,id=modules,format=raw,readonly=on,file=$(image_dir)/modules.raw" -device "nvme,serial=modules,drive=modules")
+    fi
     [ -n "$vm_reboot" ] || machine+=(-no-reboot)
     [ -z "$vm_dies_with_us" ] || prefix+=(setpriv --pdeathsig KILL)
 
     TMPDIR=$work/tmp "${prefix[@]}" qemu-system-x86_64 "${accel_args[@]}" -smp "$vm_cpus" \
         -nodefaults -display none -no-user-config "${machine[@]}" \
         -kernel "$(image_dir)/vmlinuz" -append "$cmdline" \
-        -drive "$drive" -device nvme,serial=root,drive=disk \
+        "${disks[@]}" \
         -netdev user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22 -device virtio-net-pci,netdev=net,romfile= \
         -device virtio-rng-pci -serial file:"$dir/serial.log" -qmp unix:"$dir/lab-qmp.sock",server=on,wait=off \
         "${vm_extra[@]}" </dev/null >"$dir/qemu.log" 2>&1 &
@@ -217,15 +257,17 @@ guard_devices() {
 #   tsc=reliable  else a guest with two CPUs reads the time from the HPET, a device: an eighth more CPU until Docker is ready.
 # shellcheck disable=SC2034 # accel_name: by the callers
 choose_accel() {
-    local why=
+    local why='' probed=$vm_kernel
     if [ "$vm_accel" = auto ]; then
-        if why=$("$lab/probe-kvm" --kernel "$vm_kernel"); then vm_accel=kvm; else vm_accel=tcg; fi
+        [ "$(kernel_kind "$vm_kernel")" = disk ] || probed=6.1-cloud
+        if why=$("$lab/probe-kvm" --kernel "$probed"); then vm_accel=kvm; else vm_accel=tcg; fi
         why=" ($why)"
     fi
     case $vm_accel in
         kvm) accel_args=(-accel kvm -cpu host) accel_cmdline='' accel_name="KVM$why" ;;
         tcg) accel_args=(-accel 'tcg,thread=multi' -cpu 'max,cx16=off') accel_cmdline=tsc=reliable accel_name="TCG$why" ;;
     esac
+    [ -z "$vm_cpu" ] || accel_args[3]=$vm_cpu
 }
 
 # QEMU picked a free port on 127.0.0.1 itself (port 0); ask it which.

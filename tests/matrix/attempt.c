@@ -2,12 +2,12 @@
 /*
  * Tries every way to every operation on a watched file. See matrix.h for the words, tests/matrix/run for who starts this.
  *
- * usage: attempt [--slice] [--old] list|prepare|hold|run ACTION VIEW[=PREFIX]...
+ * usage: attempt [--slice] [--each] [--old] list|prepare|hold|run ACTION VIEW[=PREFIX]...
  *   list     what cells there are, and what the rules have to name
  *   prepare  make their files; PREFIX is where the container's root is, "" in the container itself
  *   hold     open what is to be open before there are rules, and keep it
  *   run      make the attempts, and say what came of each
- *   --slice  a part that stands for all; --old only reading and writing by opening
+ *   --slice  a part that stands for all; --each each operation once, by its main way; --old only reading and writing by opening
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ struct cell {
 	char directory[200]; /* D, as the container sees it */
 };
 
-static bool only_slice, only_old;
+static bool only_slice, only_each, only_old;
 
 static const char *operation_of(const struct way *way)
 {
@@ -57,6 +57,8 @@ static bool is_cell(const struct way *way, const struct route *route, enum view 
 	if (way->operation == MOUNT && view == PROC_ROOT && route->views != PROC_ROOT)
 		return false;
 	if (only_old && !(way->operation & (READ | WRITE)))
+		return false;
+	if (only_each && (route != routes || !(way->flags & MAIN)))
 		return false;
 	if (!only_slice)
 		return true;
@@ -357,7 +359,7 @@ static const struct verb {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: attempt [--slice] [--old] list|prepare|hold|run ACTION "
+	fprintf(stderr, "usage: attempt [--slice] [--each] [--old] list|prepare|hold|run ACTION "
 			"VIEW[=PREFIX]...\n");
 	return 2;
 }
@@ -368,6 +370,7 @@ int main(int argc, char **argv)
 
 	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
 		only_slice |= strcmp(argv[1], "--slice") == 0;
+		only_each |= strcmp(argv[1], "--each") == 0;
 		only_old |= strcmp(argv[1], "--old") == 0;
 	}
 	if (argc < 4)
