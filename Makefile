@@ -60,7 +60,7 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
-.PHONY: all programs help clean check check-unit check-fuzz check-vm scale layers format format-check \
+.PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly scale layers format format-check \
 	demo matrix compatibility install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
@@ -179,6 +179,11 @@ check-vm: packages-check ## The promises, in real guests (ONLY=name for one; KER
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
 	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) vm
+
+check-nightly: packages-check ## What takes longer than `make check` may: odd kernels, built here (ONLY=name for one)
+	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
+	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
+	@tests/run $(SANITIZED_BUILD) nightly
 
 scale: packages-check ## 500 containers with 200 watched files each, in one guest; what it costs is left in build/scale.tsv
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=

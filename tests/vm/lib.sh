@@ -10,7 +10,7 @@ outguardd=$root/$build/outguardd
 export OUTGUARD=$outguard OUTGUARD_LAB_QUIET=1
 export ASAN_OPTIONS=abort_on_error=0:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1
 
-test_name=$(basename "$0" .test)
+test_name=$(basename "${0%.*}")
 work=$(mktemp -d "/tmp/outguard-$test_name-XXXXXX")
 n_checks=0 n_failed=0 vms=() guard_pid='' started=$SECONDS
 
