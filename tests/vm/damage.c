@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Makes a real, running guest kernel look like one that was built without BTF or without kallsyms while a command runs, by
- * wiping these in its memory from the host. The kernel itself uses them only when asked to.
- * usage: damage QMP-SOCKET btf|kallsyms COMMAND [ARG...]	(a socket that the command does not use)
+ * wiping these in its memory from the host. The kernel itself uses them only when asked to. Or like one where something has
+ * changed a place that the guard is called from: the code for one more LSM (site; Linux 6.12 and later), or the work that runs
+ * errands (work; the guest stands still meanwhile).
+ * usage: damage QMP-SOCKET btf|kallsyms|site|work COMMAND [ARG...]	(a socket that the command does not use)
  */
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arm/static_call.h"
 #include "profile/profile.h"
 #include "vmm/machine.h"
 
@@ -38,14 +41,21 @@ struct wounds {
 	size_t n;
 };
 
-static void wipe(struct wounds *wounds, void *at, size_t size)
+static void change(struct wounds *wounds, void *at, const void *bytes, size_t size)
 {
 	struct wound *wound = &wounds->wound[wounds->n++];
 
 	wound->at = at;
 	wound->size = size;
 	memcpy(wound->saved, at, size);
-	memset(at, 0, size);
+	memcpy(at, bytes, size);
+}
+
+static void wipe(struct wounds *wounds, void *at, size_t size)
+{
+	static const char zeros[SIZE];
+
+	change(wounds, at, zeros, size);
 }
 
 static void heal(const struct wounds *wounds)
@@ -76,6 +86,41 @@ static void wipe_kallsyms(struct wounds *wounds, const struct profile *profile,
 		wipe(wounds, at, sizeof(digits));
 }
 
+/* The branches for one more LSM that is asked about renames: other instructions that do nothing, either. */
+static void change_site(struct wounds *wounds, const struct profile *profile, const struct ram *ram)
+{
+	static const char *const nothing[] = { [2] = "\x40\x90", [5] = "\x66\x66\x66\x66\x90" };
+	uint64_t vault = profile_text(profile); /* any place that a call reaches */
+	struct patch patches[STATIC_CALL_MAX_PATCHES];
+	int n = static_call_find(patches, profile, "inode_rename", vault, NULL, 0);
+
+	for (int i = 0; i < n; i++) {
+		const struct patch *patch = &patches[i];
+		bool is_branch = patch->bytes[PATCH_ORIGINAL][0] == 0x0f ||
+				 patch->bytes[PATCH_ORIGINAL][0] == 0x66;
+		void *at = translated(profile, ram, patch->address, patch->size);
+
+		if (at && is_branch && (patch->size == 2 || patch->size == 5))
+			change(wounds, at, nothing[patch->size], patch->size);
+	}
+}
+
+static void change_work(struct wounds *wounds, const struct profile *profile, const struct ram *ram)
+{
+	uint64_t work = profile_symbol(profile, "shepherd"), other = profile_symbol(profile, "vmsta"
+											     "t_"
+											     "updat"
+											     "e");
+	struct profile_field func;
+	void *at;
+
+	if (!work || !other || profile_field(profile, "delayed_work.work.func", &func) < 0)
+		return;
+	at = translated(profile, ram, work + func.offset, sizeof(other));
+	if (at)
+		change(wounds, at, &other, sizeof(other));
+}
+
 static int run(char **command)
 {
 	int status;
@@ -97,6 +142,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	struct cpu cpus[8];
 	struct wounds wounds = { .n = 0 };
+	bool is_work;
 	int n, status;
 
 	if (argc < 4 || machine_open(&machine, argv[1], 5000, &err) < 0)
@@ -106,14 +152,23 @@ int main(int argc, char **argv)
 		profile_read(&profile, machine_ram(machine), &cpus[i], &err);
 	if (!profile)
 		return fprintf(stderr, "%s\n", err.message), 125;
-	if (!strcmp(argv[2], "btf"))
+	is_work = !strcmp(argv[2], "work");
+	if (is_work && machine_stop(machine, &err) < 0)
+		return fprintf(stderr, "%s\n", err.message), 125;
+	if (is_work)
+		change_work(&wounds, profile, machine_ram(machine));
+	else if (!strcmp(argv[2], "btf"))
 		wipe_btf(&wounds, profile, machine_ram(machine));
+	else if (!strcmp(argv[2], "site"))
+		change_site(&wounds, profile, machine_ram(machine));
 	else
 		wipe_kallsyms(&wounds, profile, machine_ram(machine));
+	status = wounds.n ? run(argv + 3) : 125;
 	if (!wounds.n)
-		return fprintf(stderr, "cannot find the %s\n", argv[2]), 125;
-	status = run(argv + 3);
+		fprintf(stderr, "cannot find the %s\n", argv[2]);
 	heal(&wounds);
+	if (is_work && machine_resume(machine, NULL, &err) < 0)
+		return fprintf(stderr, "%s\n", err.message), 125;
 	profile_free(profile);
 	machine_free(machine);
 	return status;
