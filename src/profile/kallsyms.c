@@ -415,7 +415,9 @@ static int build(struct kallsyms **ret, const struct image *image, const struct 
 	if (find(kallsyms, "linux_banner") == NONE)
 		return error_set(err, -ENOTSUP,
 				 "the guest kernel's symbol table has functions only; it needs a "
-				 "kernel built with CONFIG_KALLSYMS_ALL=y");
+				 "kernel built with CONFIG_KALLSYMS_ALL=y; as it is, nothing in "
+				 "this guest can "
+				 "be refused or told");
 	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
 		if (!decode_addresses(kallsyms, image, &layouts[i], names->start, tokens->end) ||
 		    !banner_is_right(kallsyms, image))
@@ -481,7 +483,9 @@ int kallsyms_read(struct kallsyms **ret, const struct image *image, struct error
 	if (r == 0)
 		return error_set(err, -ENOTSUP,
 				 "no symbol table in the guest kernel's image; it needs a Linux "
-				 "kernel built with CONFIG_KALLSYMS=y and CONFIG_KALLSYMS_ALL=y");
+				 "kernel built with CONFIG_KALLSYMS=y and CONFIG_KALLSYMS_ALL=y; "
+				 "as it is, "
+				 "nothing in this guest can be refused or told");
 	return build(ret, image, &names, tokens, err);
 }
 

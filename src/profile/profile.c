@@ -136,7 +136,9 @@ static int read_types(struct profile *profile, const struct image *image, struct
 	if (!start || !stop || stop <= start)
 		return error_set(err, -ENOTSUP,
 				 "the guest kernel (%s) has no type information; it needs a kernel "
-				 "built with CONFIG_DEBUG_INFO_BTF=y",
+				 "built with CONFIG_DEBUG_INFO_BTF=y; as it is, nothing in this "
+				 "guest can be "
+				 "refused or told",
 				 profile->release);
 	btf = locate_bytes(image, start, stop - start);
 	if (!btf)
