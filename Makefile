@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -Isrc $(WARNINGS) $(CFLAGS) $(SANITIZE_FLA
 LIBS = $(shell pkg-config --libs $(PACKAGES))
 
 # The layers, lowest first: each may include only what stands above it (`make layers` proves it).
-LAYERS := contract util glob memory vmm profile introspect policy cache events arm session daemon cli
+LAYERS := contract util glob memory vmm profile introspect policy cache events arm sentry session daemon cli
 
 util := error log
 glob := glob
@@ -38,6 +38,7 @@ policy := policy yaml rule exception selector schema pattern
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
+sentry := anchors sentry
 session := lock containers exceptions watches errands views enter layers follow tell open_files report sweep session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \

@@ -7,6 +7,7 @@
 
 #include "arm/guard_object.h"
 #include "arm/link.h"
+#include "arm/lsm_list.h"
 #include "arm/quiesce.h"
 #include "arm/resolve.h"
 #include "contract/guard_abi.h"
@@ -288,6 +289,41 @@ int arm_is_intact(const struct arm *arm, const struct profile *profile)
 {
 	return window_is_open(&arm->window, machine_ram(arm->machine)) &&
 	       hooks_are(&arm->hooks, profile_space(profile), PATCH_INSTALLED);
+}
+
+/* With the guest stopped. The guard's nodes go to where the lists end now. */
+static int put_back(struct arm *arm, const struct profile *profile, struct error *err)
+{
+	struct hooks *hooks = &arm->hooks;
+
+	window_restore(&arm->window, machine_ram(arm->machine));
+	for (size_t i = 0; i < hooks->n; i++) {
+		struct patch *patch = &hooks->patch[hooks->hook[i].first];
+		uint64_t ours, end;
+
+		if (hooks->hook[i].means != HOOK_LSM_LIST)
+			continue;
+		memcpy(&ours, patch->bytes[PATCH_INSTALLED], sizeof(ours));
+		if (lsm_list_end(profile, lsm_list_head(profile, hooks->hook[i].name), ours, &end) <
+		    0)
+			return error_set(err, -EFAULT, "the list of hook %s is broken",
+					 hooks->hook[i].name);
+		*patch = patch_word(end, 0, ours);
+	}
+	record_of(arm->machine)->hooks = *hooks;
+	return write_hooks(arm, hooks, profile_space(profile), PATCH_INSTALLED, err);
+}
+
+int arm_repair(struct arm *arm, const struct profile *profile, struct error *err)
+{
+	struct error resumed;
+	int r = machine_stop(arm->machine, err), resume;
+
+	if (r < 0)
+		return r;
+	r = put_back(arm, profile, err);
+	resume = machine_resume(arm->machine, NULL, r < 0 ? &resumed : err);
+	return r < 0 ? r : resume;
 }
 
 /* The vault, and the ways to the calls that lead there. Returns how many. */

@@ -50,6 +50,12 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 int arm_remove(struct arm *arm, const struct kernel *kernel, unsigned int timeout_ms,
 	       struct error *err);
 
+/*
+ * Puts back what something in the guest has taken away: the window's page-table entries and the hooks, whatever stands in
+ * their places now. The guest is stopped for it. @arm tells afterwards where the hooks are.
+ */
+int arm_repair(struct arm *arm, const struct profile *profile, struct error *err);
+
 /* Is all that arm_guard() wrote into the guest still there? 1 or 0. */
 int arm_is_intact(const struct arm *arm, const struct profile *profile);
 

@@ -47,9 +47,10 @@ static void put_u64(uint8_t *to, uint64_t value)
 	memcpy(to, &value, sizeof(value));
 }
 
-/* The word behind the last function that is not ours: hlist_head.first, or a node's next. Both are first members. */
-static int find_end(const struct space *space, uint64_t head, uint64_t replaced, uint64_t *ret)
+/* hlist_head.first, or a node's next: both are first members. */
+int lsm_list_end(const struct profile *profile, uint64_t head, uint64_t ours, uint64_t *ret)
 {
+	const struct space *space = profile_space(profile);
 	uint64_t address = head;
 
 	for (unsigned int i = 0; i < MAX_LSMS; i++) {
@@ -57,7 +58,7 @@ static int find_end(const struct space *space, uint64_t head, uint64_t replaced,
 
 		if (space_read_u64(space, address, &next) < 0)
 			return -EFAULT;
-		if (!next || next == replaced) {
+		if (!next || next == ours) {
 			*ret = address;
 			return 0;
 		}
@@ -74,7 +75,7 @@ int lsm_list_find(struct patch *ret, const struct profile *profile, uint64_t hea
 	int r = node_layout(&layout, profile);
 
 	if (r == 0)
-		r = find_end(profile_space(profile), head, replaced, &end);
+		r = lsm_list_end(profile, head, replaced, &end);
 	if (r < 0)
 		return r;
 	memset(node->host, 0, LSM_LIST_NODE_SIZE);
@@ -84,4 +85,20 @@ int lsm_list_find(struct patch *ret, const struct profile *profile, uint64_t hea
 	put_u64(node->host + layout.lsm.offset, node->name);
 	*ret = patch_word(end, 0, node->address + layout.list.offset);
 	return 0;
+}
+
+int lsm_list_walk(const struct profile *profile, uint64_t head, uint64_t last,
+		  int (*visit)(uint64_t address, void *data), void *data)
+{
+	uint64_t address = head;
+
+	for (unsigned int i = 0; address && i < MAX_LSMS; i++) {
+		int r = visit ? visit(address, data) : 0;
+
+		if (r || address == last)
+			return r;
+		if (space_read_u64(profile_space(profile), address, &address) < 0)
+			return -EFAULT;
+	}
+	return address ? -ELOOP : -ENOENT;
 }

@@ -30,4 +30,14 @@ uint64_t lsm_list_head(const struct profile *profile, const char *name);
 int lsm_list_find(struct patch *ret, const struct profile *profile, uint64_t head,
 		  const struct lsm_list_node *node, uint64_t function, uint64_t replaced);
 
+/*
+ * Does the list at @head lead to the word at @last? Tells @visit (may be NULL) each word on the way, and @last. Returns 0, -ENOENT
+ * when it ends before, -ELOOP, -EFAULT, or what @visit returned if that is not 0.
+ */
+int lsm_list_walk(const struct profile *profile, uint64_t head, uint64_t last,
+		  int (*visit)(uint64_t address, void *data), void *data);
+
+/* The word behind the last function that is not @ours: where we belong. */
+int lsm_list_end(const struct profile *profile, uint64_t head, uint64_t ours, uint64_t *ret);
+
 #endif

@@ -119,9 +119,14 @@ int window_open(const struct window *window, const struct ram *ram, struct error
 		return error_set(err, -EBUSY,
 				 "the guest took the page-table slots meanwhile (a reboot?); try "
 				 "again");
-	for (uint32_t i = 0; i < n; i++)
-		ram_write_u64(ram, window->table_pa + i * 8, entry_at(window, i));
+	window_restore(window, ram);
 	return 0;
+}
+
+void window_restore(const struct window *window, const struct ram *ram)
+{
+	for (uint32_t i = 0; i < window->n_vault + window->n_mailbox; i++)
+		ram_write_u64(ram, window->table_pa + i * 8, entry_at(window, i));
 }
 
 void window_close(const struct window *window, const struct ram *ram)

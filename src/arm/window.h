@@ -29,6 +29,9 @@ int window_find(struct window *ret, const struct machine *machine, const struct 
 /* Writes the entries. The VM is stopped. -EBUSY when a slot is not free any more: nothing was written. */
 int window_open(const struct window *window, const struct ram *ram, struct error *err);
 
+/* Writes them again, whatever is there. The VM is stopped. */
+void window_restore(const struct window *window, const struct ram *ram);
+
 /* Takes the entries away. The VM is stopped, and no vCPU or thread is inside. */
 void window_close(const struct window *window, const struct ram *ram);
 

@@ -8,8 +8,7 @@
 #define PTE_HUGE 0x80ULL
 #define PTE_ADDRESS 0x000ffffffffff000ULL
 
-int space_translate(const struct space *space, uint64_t va, uint64_t *ret_pa,
-		    uint64_t *ret_contiguous)
+int space_walk(const struct space *space, uint64_t va, struct space_walk *ret)
 {
 	int levels = space->five_level ? 5 : 4;
 	int width = 12 + 9 * levels;
@@ -19,26 +18,41 @@ int space_translate(const struct space *space, uint64_t va, uint64_t *ret_pa,
 	if (sign != 0 && sign != -1)
 		return -EFAULT;
 
+	ret->n = 0;
 	for (int level = levels; level > 0; level--) {
 		int shift = 12 + 9 * (level - 1);
-		uint64_t size = 1ULL << shift, entry;
+		uint64_t size = 1ULL << shift, gpa = table + 8 * ((va >> shift) & 511), entry;
 		bool leaf;
 
-		if (ram_read(space->ram, table + 8 * ((va >> shift) & 511), &entry, 8) < 0)
+		if (ram_read(space->ram, gpa, &entry, 8) < 0)
 			return -EFAULT;
 		if (!(entry & PTE_PRESENT))
 			return -EFAULT;
+		ret->entry[ret->n].gpa = gpa;
+		ret->entry[ret->n++].value = entry;
 		/* Only the 4 KiB, 2 MiB and 1 GiB levels can be leaves. */
 		leaf = level == 1 || (level <= 3 && (entry & PTE_HUGE));
 		if (leaf) {
-			*ret_pa = (entry & PTE_ADDRESS & ~(size - 1)) | (va & (size - 1));
-			if (ret_contiguous)
-				*ret_contiguous = size - (va & (size - 1));
+			ret->pa = (entry & PTE_ADDRESS & ~(size - 1)) | (va & (size - 1));
+			ret->contiguous = size - (va & (size - 1));
 			return 0;
 		}
 		table = entry & PTE_ADDRESS;
 	}
 	return -EFAULT;
+}
+
+int space_translate(const struct space *space, uint64_t va, uint64_t *ret_pa,
+		    uint64_t *ret_contiguous)
+{
+	struct space_walk walk;
+
+	if (space_walk(space, va, &walk) < 0)
+		return -EFAULT;
+	*ret_pa = walk.pa;
+	if (ret_contiguous)
+		*ret_contiguous = walk.contiguous;
+	return 0;
 }
 
 int space_read(const struct space *space, uint64_t va, void *buf, size_t len)

@@ -26,6 +26,20 @@ struct space {
 int space_translate(const struct space *space, uint64_t va, uint64_t *ret_pa,
 		    uint64_t *ret_contiguous);
 
+#define SPACE_MAX_LEVELS 5
+
+/* How an address is translated: the page-table entries on the way, the last one being the page's. */
+struct space_walk {
+	unsigned int n;
+	struct {
+		uint64_t gpa, value;
+	} entry[SPACE_MAX_LEVELS];
+	uint64_t pa, contiguous; /* as space_translate() */
+};
+
+/* Returns 0 or -EFAULT, as space_translate(). */
+int space_walk(const struct space *space, uint64_t va, struct space_walk *ret);
+
 /* Copies @len bytes from guest-virtual @va, across pages. Returns 0, or -EFAULT with @buf unspecified. */
 int space_read(const struct space *space, uint64_t va, void *buf, size_t len);
 
