@@ -4,39 +4,44 @@
 #include <errno.h>
 #include <string.h>
 
-void *ram_at(const struct ram *ram, uint64_t gpa, size_t len)
+const struct ram_range *ram_find(const struct ram *ram, uint64_t gpa, size_t len)
 {
 	for (size_t i = 0; i < ram->n_ranges; i++) {
 		const struct ram_range *range = &ram->ranges[i];
 
 		if (gpa < range->gpa || gpa - range->gpa >= range->size)
 			continue;
-		if (len > range->size - (gpa - range->gpa))
-			return NULL;
-		return range->host + (gpa - range->gpa);
+		return len > range->size - (gpa - range->gpa) ? NULL : range;
 	}
 	return NULL;
 }
 
 int ram_read(const struct ram *ram, uint64_t gpa, void *buf, size_t len)
 {
-	const void *from = ram_at(ram, gpa, len);
+	const struct ram_range *range = ram_find(ram, gpa, len);
+	const struct ram_process *process = &ram->process;
 
-	if (!from)
+	if (!range)
 		return -EFAULT;
-	memcpy(buf, from, len);
+	if (!range->host)
+		return process->read(process->data, range->remote + (gpa - range->gpa), buf, len);
+	memcpy(buf, range->host + (gpa - range->gpa), len);
 	return 0;
 }
 
 int ram_write_u64(const struct ram *ram, uint64_t gpa, uint64_t value)
 {
-	uint64_t *to = ram_at(ram, gpa, sizeof(value));
+	const struct ram_range *range = ram_find(ram, gpa, sizeof(value));
+	const struct ram_process *process = &ram->process;
 
-	if (!to)
+	if (!range)
 		return -EFAULT;
 	if (gpa % sizeof(value))
 		return -EINVAL;
-	__atomic_store_n(to, value, __ATOMIC_SEQ_CST);
+	if (!range->host)
+		return process->write_u64(process->data, range->remote + (gpa - range->gpa), value);
+	__atomic_store_n((uint64_t *)(void *)(range->host + (gpa - range->gpa)), value,
+			 __ATOMIC_SEQ_CST);
 	return 0;
 }
 

@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 /*
- * Guest-physical memory: the pages QEMU maps as the guest's RAM, mapped here too (shared).
+ * Guest-physical memory: the pages that a hypervisor's process maps as the guest's RAM. What it shares is
+ * mapped here too; what is private to it is read and written through the process.
  *
  * One file may appear at several guest-physical places: q35 splits RAM below and above 4 GiB.
  * The guest writes to this memory while we read it: a word that matters is read once, by
@@ -17,28 +18,35 @@
 struct ram_range {
 	uint64_t gpa; /* guest-physical start */
 	uint64_t size; /* bytes */
-	uint8_t *host; /* where it is mapped here */
+	uint8_t *host; /* where it is mapped here; NULL: reached by struct ram_process only */
+	uint64_t remote; /* when host is NULL: where the process has it */
+};
+
+/* How to reach memory that only the process has. Both return 0 or -EFAULT. */
+struct ram_process {
+	int (*read)(void *data, uint64_t address, void *buf, size_t len);
+	/* An aligned word; a running vCPU sees the old one or the new. */
+	int (*write_u64)(void *data, uint64_t address, uint64_t value);
+	void *data;
 };
 
 struct ram {
 	struct ram_range ranges[RAM_MAX_RANGES];
 	size_t n_ranges;
+	struct ram_process process; /* for the ranges without host */
 };
-
-/*
- * Host address of @len bytes at guest-physical @gpa, or NULL where they are not all RAM in one range.
- * The memory stays owned by whoever filled @ram.
- */
-void *ram_at(const struct ram *ram, uint64_t gpa, size_t len);
 
 /* Copies @len bytes from guest-physical @gpa. Returns 0, or -EFAULT with @buf unspecified. */
 int ram_read(const struct ram *ram, uint64_t gpa, void *buf, size_t len);
 
 /*
- * Writes an aligned 8-byte word at guest-physical @gpa with one store, so that a running vCPU sees the
- * old word or the new. Returns 0, -EFAULT (not RAM) or -EINVAL (not aligned).
+ * Writes an aligned 8-byte word at guest-physical @gpa, so that a running vCPU sees the old word or the
+ * new. Returns 0, -EFAULT (not RAM) or -EINVAL (not aligned).
  */
 int ram_write_u64(const struct ram *ram, uint64_t gpa, uint64_t value);
+
+/* The range that all @len bytes at @gpa lie in, or NULL. It stays owned by @ram. */
+const struct ram_range *ram_find(const struct ram *ram, uint64_t gpa, size_t len);
 
 /* Total bytes. */
 uint64_t ram_size(const struct ram *ram);

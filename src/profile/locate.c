@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "memory/space.h"
 #include "util/cleanup.h"
@@ -114,32 +115,48 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* The image's bytes: @size of them from @offset of @range on, where they are or, if need be, copied. */
+static int take_bytes(struct image *image, const struct ram *ram, const struct ram_range *range,
+		      uint64_t offset, struct error *err)
+{
+	if (range->host) {
+		image->bytes = range->host + offset;
+		return 0;
+	}
+	image->bytes = image->copy = malloc(image->size);
+	if (!image->copy)
+		return error_set(err, -ENOMEM, "no memory for a copy of the kernel's image");
+	if (ram_read(ram, range->gpa + offset, image->copy, image->size) < 0) {
+		locate_deinit(image);
+		return error_set(err, -EFAULT,
+				 "the kernel's image cannot be read from QEMU's process; is it "
+				 "about to end?");
+	}
+	return 0;
+}
+
 /* Clips the neighbourhood of @place to the RAM range it lies in, and to the window. */
 static int clip(struct image *ret, const struct ram *ram, const struct place *place,
 		struct error *err)
 {
-	uint64_t page = place->pa & ~PAGE_MASK;
+	uint64_t page = place->pa & ~PAGE_MASK, at, back, forward;
 	uint64_t va = page - place->phys_base + LOCATE_WINDOW_START;
+	const struct ram_range *range = ram_find(ram, page, 1);
 
-	for (size_t i = 0; i < ram->n_ranges; i++) {
-		const struct ram_range *range = &ram->ranges[i];
-		uint64_t at = page - range->gpa, back, forward;
-
-		if (page < range->gpa || at >= range->size)
-			continue;
-		back = least(REACH_BACK, least(at, va - LOCATE_WINDOW_START));
-		forward = least(REACH_FORWARD, least(range->size - at, LOCATE_WINDOW_END - va));
-		*ret = (struct image){
-			.bytes = range->host + at - back,
-			.size = back + forward,
-			.va = va - back,
-			.entry = back,
-			.phys_base = place->phys_base,
-		};
-		return 0;
-	}
-	return error_set(err, -ENOTSUP,
-			 "the kernel's text at guest-physical 0x%" PRIx64 " is not RAM", place->pa);
+	if (!range)
+		return error_set(err, -ENOTSUP,
+				 "the kernel's text at guest-physical 0x%" PRIx64 " is not RAM",
+				 place->pa);
+	at = page - range->gpa;
+	back = least(REACH_BACK, least(at, va - LOCATE_WINDOW_START));
+	forward = least(REACH_FORWARD, least(range->size - at, LOCATE_WINDOW_END - va));
+	*ret = (struct image){
+		.size = back + forward,
+		.va = va - back,
+		.entry = back,
+		.phys_base = place->phys_base,
+	};
+	return take_bytes(ret, ram, range, at - back, err);
 }
 
 int locate_image(struct image *ret, const struct ram *ram, const struct cpu *cpu, struct error *err)
@@ -167,6 +184,12 @@ int locate_image(struct image *ret, const struct ram *ram, const struct cpu *cpu
 					 "x86-64 Linux guests can be guarded");
 	}
 	return clip(ret, ram, &first, err);
+}
+
+void locate_deinit(struct image *image)
+{
+	free(image->copy);
+	image->bytes = image->copy = NULL;
 }
 
 const uint8_t *locate_bytes(const struct image *image, uint64_t va, uint64_t len)

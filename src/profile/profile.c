@@ -159,7 +159,7 @@ int profile_read(struct profile **ret, const struct ram *ram, const struct cpu *
 		 struct error *err)
 {
 	_cleanup_(profile_freep) struct profile *profile = calloc(1, sizeof(*profile));
-	struct image image;
+	_cleanup_(locate_deinit) struct image image = { 0 };
 	uint64_t mark = 0;
 	int r;
 

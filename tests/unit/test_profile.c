@@ -337,11 +337,47 @@ static void test_clip(void **state)
 	struct profile *profile = NULL;
 
 	(void)state;
-	guest.ram.ranges[0] = (struct ram_range){ PA, TABLES + 0x100, guest.image };
+	guest.ram.ranges[0] =
+		(struct ram_range){ .gpa = PA, .size = TABLES + 0x100, .host = guest.image };
 	assert_int_equal(profile_read(&profile, &guest.ram, &guest.cpu, NULL), -ENOTSUP);
 	guest.ram.ranges[0].size = IMAGE_SIZE;
 	assert_int_equal(profile_read(&profile, &guest.ram, &guest.cpu, NULL), 0);
 	profile_free(profile);
+}
+
+/* RAM that is private to QEMU's process, which has it at 16 MiB; a read that is not all inside fails. */
+static int read_process(void *data, uint64_t address, void *buf, size_t len)
+{
+	const struct guest *guest = data;
+
+	if (address < RAM_SIZE || len > RAM_SIZE || address - RAM_SIZE > RAM_SIZE - len)
+		return -EFAULT;
+	memcpy(buf, guest->memory + (address - RAM_SIZE), len);
+	return 0;
+}
+
+static int read_nothing(void *data, uint64_t address, void *buf, size_t len)
+{
+	return len > 4096 ? -EFAULT : read_process(data, address, buf, len);
+}
+
+static void test_private(void **state)
+{
+	_cleanup_(guest_deinit) struct guest guest = guest_new();
+	struct profile *profile = NULL;
+	struct error err = {};
+
+	(void)state;
+	guest.ram.ranges[0].host = NULL;
+	guest.ram.ranges[0].remote = RAM_SIZE;
+	guest.ram.process = (struct ram_process){ .read = read_process, .data = &guest };
+	assert_int_equal(profile_read(&profile, &guest.ram, &guest.cpu, &err), 0);
+	assert_int_equal(profile_text(profile), VA);
+	profile_free(profile);
+
+	guest.ram.process.read = read_nothing; /* QEMU ends meanwhile */
+	assert_int_equal(profile_read(&profile, &guest.ram, &guest.cpu, &err), -EFAULT);
+	assert_non_null(strstr(err.message, "QEMU's process"));
 }
 
 int main(void)
@@ -350,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_clip),
+		cmocka_unit_test(test_private),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,9 +191,80 @@ static void test_ram(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_ptr_equal(ram_at(&ram, cases[i].gpa, cases[i].len), cases[i].host);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct ram_range *range = ram_find(&ram, cases[i].gpa, cases[i].len);
+
+		assert_ptr_equal(range ? range->host + (cases[i].gpa - range->gpa) : NULL,
+				 cases[i].host);
+	}
 	assert_int_equal(ram_size(&ram), sizeof(low) + sizeof(high));
+}
+
+/* Another process's memory: REMOTE_SIZE bytes at REMOTE. */
+#define REMOTE 0x7f0012340000ULL
+#define REMOTE_SIZE 0x4000
+
+static _Alignas(8) uint8_t remote[REMOTE_SIZE];
+
+static uint8_t *remote_at(void *data, uint64_t address, size_t len)
+{
+	assert_ptr_equal(data, remote);
+	if (address < REMOTE || len > REMOTE_SIZE || address - REMOTE > REMOTE_SIZE - len)
+		return NULL;
+	return remote + (address - REMOTE);
+}
+
+static int read_remote(void *data, uint64_t address, void *buf, size_t len)
+{
+	const uint8_t *from = remote_at(data, address, len);
+
+	if (!from)
+		return -EFAULT;
+	memcpy(buf, from, len);
+	return 0;
+}
+
+static int write_remote(void *data, uint64_t address, uint64_t value)
+{
+	uint8_t *to = remote_at(data, address, sizeof(value));
+
+	if (!to)
+		return -EFAULT;
+	memcpy(to, &value, sizeof(value));
+	return 0;
+}
+
+/* RAM that is mapped here below, and private above; the last page of it the process does not have. */
+static void test_private_ram(void **state)
+{
+	const struct ram mixed = {
+		.ranges = { { .gpa = 0, .size = 0x1000, .host = low },
+			    { .gpa = 0x1000, .size = 0x2000, .remote = REMOTE + 0x1000 },
+			    { .gpa = HIGH_GPA, .size = 0x2000, .remote = REMOTE + 0x3000 } },
+		.n_ranges = 3,
+		.process = { read_remote, write_remote, remote },
+	};
+	uint64_t value = 0;
+	uint8_t buf[32];
+
+	(void)state;
+	memset(remote, 'r', sizeof(remote));
+	memset(low, 'h', 0x1000);
+	assert_int_equal(ram_read(&mixed, 0xff8, buf, 8), 0);
+	assert_int_equal(buf[0], 'h');
+	assert_int_equal(ram_read(&mixed, 0xff8, buf, 9), -EFAULT); /* two ranges */
+	assert_int_equal(ram_write_u64(&mixed, 0x1008, 0x1122334455667788), 0);
+	assert_int_equal(remote[0x1008], 0x88);
+	assert_int_equal(remote[0x100f], 0x11);
+	assert_int_equal(remote[0x1010], 'r');
+	assert_int_equal(ram_read(&mixed, 0x1008, &value, sizeof(value)), 0);
+	assert_int_equal(value, 0x1122334455667788);
+	assert_int_equal(ram_read(&mixed, HIGH_GPA + 0xff8, buf, 8), 0);
+	assert_int_equal(ram_read(&mixed, HIGH_GPA + 0xffc, buf, 8), -EFAULT);
+	assert_int_equal(ram_write_u64(&mixed, HIGH_GPA + 0x1000, 1), -EFAULT);
+	assert_int_equal(ram_write_u64(&mixed, 0x1004, 1), -EINVAL);
+	assert_int_equal(ram_read(&mixed, 0x3000, buf, 1), -EFAULT);
+	assert_int_equal(ram_size(&mixed), 0x5000);
 }
 
 int main(void)
@@ -204,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup(test_read, setup),
 		cmocka_unit_test_setup(test_read_string, setup),
 		cmocka_unit_test_setup(test_ram, setup),
+		cmocka_unit_test_setup(test_private_ram, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
