@@ -17,6 +17,7 @@ static void parse(struct request *ret, const struct command *command, int argc, 
 	static const struct option options[] = {
 		{ "name", required_argument, NULL, 'n' },
 		{ "dir", required_argument, NULL, 'd' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "memory", required_argument, NULL, 'm' },
 		{ "vault", required_argument, NULL, 'V' },
 		{ "mailbox", required_argument, NULL, 'M' },
@@ -34,6 +35,8 @@ static void parse(struct request *ret, const struct command *command, int argc, 
 			args->name = optarg;
 		else if (c == 'd')
 			args->directory = optarg;
+		else if (c == 'u')
+			args->user = optarg;
 		else if (c == 'm')
 			args->memory_mib = command_number(command, "memory", optarg, 1, 1u << 24);
 		else if (c == 'V')
@@ -89,6 +92,8 @@ const struct command cmd_qemu_args = {
 		"  --name NAME      of the VM, for messages\n"
 		"  --dir DIR        absolute; for the vault file and the QMP socket "
 		"(DIR/qmp.sock)\n"
+		"  --user USER      who runs QEMU, if not you (libvirt-qemu): gets DIR, to make "
+		"the socket\n"
 		"  --memory MIB     guest RAM (1024)\n"
 		"  --vault MIB      a power of two (64: some 260,000 cache entries)\n"
 		"  --mailbox MIB    a power of two (4)\n"

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -137,6 +138,27 @@ static int make_directory(const char *directory, struct error *err)
 	return 0;
 }
 
+/* Not what is in it: QEMU only reads the vault. */
+static int give_directory(const struct qemu_args *args, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	const struct passwd *user;
+
+	if (!args->user)
+		return 0;
+	user = getpwnam(args->user);
+	if (!user)
+		return error_set(err, -ENOENT,
+				 "no user %s on this host; give the one who runs QEMU (Debian's "
+				 "libvirt: "
+				 "libvirt-qemu)",
+				 args->user);
+	fd = open(args->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchown(fd, user->pw_uid, (gid_t)-1) < 0)
+		return error_set(err, -errno, "give %s to %s: %m", args->directory, args->user);
+	return 0;
+}
+
 /* A file of another size is left alone: a running VM may have it mapped. */
 static int check_vault(int fd, const char *path, off_t size, struct error *err)
 {
@@ -163,6 +185,8 @@ int qemu_args_prepare(const struct qemu_args *args, struct error *err)
 	r = qemu_args_check(args, err);
 	if (r >= 0)
 		r = make_directory(args->directory, err);
+	if (r >= 0)
+		r = give_directory(args, err);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/" VAULT_NAME, args->directory);

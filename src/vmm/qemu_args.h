@@ -14,6 +14,7 @@
 struct qemu_args {
 	const char *name; /* of the VM: names nothing but messages */
 	const char *directory; /* on the host, for the vault file and the QMP socket; absolute */
+	const char *user; /* as whom QEMU runs, and makes the socket there; NULL: as whoever calls */
 	unsigned int memory_mib; /* guest RAM */
 	unsigned int vault_mib, mailbox_mib; /* powers of two, at least 8 and 2 */
 };
@@ -21,7 +22,10 @@ struct qemu_args {
 /* Checks the numbers and the directory. */
 int qemu_args_check(const struct qemu_args *args, struct error *err);
 
-/* Makes the directory (0755) and the vault file (sparse, 0644), if they are missing. */
+/*
+ * Makes the directory (0755) and the vault file (sparse, 0644), if they are missing. The directory is given to the user
+ * who runs QEMU, if one is named; the vault stays the caller's.
+ */
 int qemu_args_prepare(const struct qemu_args *args, struct error *err);
 
 /* One line of shell-quoted QEMU arguments. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -180,6 +181,18 @@ static void test_prepare(void **state)
 	assert_int_equal(qemu_args_prepare(&args, &err), 0); /* what is there stays */
 	assert_int_equal(stat(vault, &again), 0);
 	assert_int_equal(again.st_ino, st.st_ino);
+
+	args.user = "nobody-of-that-name";
+	assert_int_equal(qemu_args_prepare(&args, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "nobody-of-that-name"));
+	args.user = geteuid() == 0 ? "daemon" : NULL; /* whom else, only root may give it to */
+	assert_int_equal(qemu_args_prepare(&args, &err), 0);
+	assert_int_equal(stat(directory, &again), 0);
+	if (args.user)
+		assert_int_equal(again.st_uid, getpwnam("daemon")->pw_uid);
+	assert_int_equal(stat(vault, &again), 0);
+	assert_int_equal(again.st_uid, st.st_uid);
+	args.user = NULL;
 
 	args.vault_mib = 16;
 	assert_int_equal(qemu_args_prepare(&args, &err), -EEXIST);
