@@ -9,7 +9,7 @@
 
 struct words {
 	const char *qmp, *policy;
-	bool wait, allow_partial, verbose;
+	bool wait, hot_plug, allow_partial, verbose;
 };
 
 static void parse(struct words *ret, const struct command *command, int argc, char **argv)
@@ -19,6 +19,7 @@ static void parse(struct words *ret, const struct command *command, int argc, ch
 		{ "policy", required_argument, NULL, 'p' },
 		{ "wait", no_argument, NULL, 'w' },
 		{ "allow-partial", no_argument, NULL, 'a' },
+		{ "hot-plug", no_argument, NULL, 'H' },
 		{ "verbose", no_argument, NULL, 'v' },
 		COMMAND_HELP_OPTION,
 		COMMAND_END_OPTION,
@@ -34,6 +35,8 @@ static void parse(struct words *ret, const struct command *command, int argc, ch
 			ret->wait = true;
 		else if (c == 'a')
 			ret->allow_partial = true;
+		else if (c == 'H')
+			ret->hot_plug = true;
 		else if (c == 'v')
 			ret->verbose = true;
 	}
@@ -52,6 +55,7 @@ static enum outcome attach(const struct words *words, const char *name,
 		return outcome;
 	request.wait = words->wait;
 	request.allow_partial = words->allow_partial;
+	request.hot_plug = words->hot_plug;
 	if (call_path(request.qmp, sizeof(request.qmp), words->qmp, err) < 0 ||
 	    call_path(request.policy, sizeof(request.policy), words->policy, err) < 0)
 		return OUTCOME_FAILED;
@@ -115,8 +119,8 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command cmd_attach = {
 	.name = "attach",
 	.brief = "guard a VM",
-	.help = "Usage: outguard attach NAME --qmp PATH --policy FILE [--wait] [--allow-partial] "
-		"[-v]\n"
+	.help = "Usage: outguard attach NAME --qmp PATH --policy FILE [--wait] [--hot-plug]\n"
+		"                       [--allow-partial] [-v]\n"
 		"\n"
 		"Has outguardd guard a VM; returns when all its containers are guarded.\n"
 		"  --qmp PATH       the VM's QMP socket\n"
@@ -126,6 +130,9 @@ const struct command cmd_attach = {
 		"  --allow-partial  a kernel that lacks some of the hooks is guarded by the "
 		"others;\n"
 		"                   `status` says what is missing\n"
+		"  --hot-plug       plug in the devices that the VM was not started with; a detach "
+		"takes\n"
+		"                   them out again\n"
 		"  -v, --verbose    print what it took: host CPU, and how long the guest stood "
 		"still\n",
 	.run = run,

@@ -24,7 +24,7 @@
 
 struct run {
 	const char *name, *qmp_path, *policy_path, *events_path, *ready_path;
-	bool wait, allow_partial, verbose, busy;
+	bool wait, hot_plug, allow_partial, verbose, busy;
 
 	sd_event *event;
 	struct session *session;
@@ -194,6 +194,7 @@ static int attach(struct run *run, struct policy **policy, struct error *err)
 		.timeout_ms = TIMEOUT_MS,
 		.wait_for_boot = run->wait,
 		.allow_partial = run->allow_partial,
+		.hot_plug = run->hot_plug,
 		.sink = tell,
 		.notice = tell_notice,
 		.sink_data = run,
@@ -217,6 +218,7 @@ static void parse(struct run *run, const struct command *command, int argc, char
 		{ "ready-file", required_argument, NULL, 'r' },
 		{ "wait", no_argument, NULL, 'w' },
 		{ "allow-partial", no_argument, NULL, 'a' },
+		{ "hot-plug", no_argument, NULL, 'H' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "poll", no_argument, NULL, 'P' },
 		COMMAND_HELP_OPTION,
@@ -239,6 +241,8 @@ static void parse(struct run *run, const struct command *command, int argc, char
 			run->wait = true;
 		else if (c == 'a')
 			run->allow_partial = true;
+		else if (c == 'H')
+			run->hot_plug = true;
 		else if (c == 'v')
 			run->verbose = true;
 		else if (c == 'P')
@@ -308,6 +312,10 @@ const struct command cmd_run = {
 		"  --ready-file FILE  make FILE when all containers are guarded\n"
 		"  --wait             a guest that still boots is guarded when its kernel is up\n"
 		"  --allow-partial    guard a kernel that lacks some of the hooks by the others\n"
+		"  --hot-plug         plug in the devices that the VM was not started with; a "
+		"detach "
+		"takes\n"
+		"                     them out again\n"
 		"  -v, --verbose      print what attaching took, and what happens\n"
 		"  --poll             never pause between looks at the guest: a whole CPU, least "
 		"delay\n",

@@ -19,13 +19,14 @@ enum {
 	TEXT = 1 << 5,
 	LAST = 1 << 6,
 	ALLOW_PARTIAL = 1 << 7,
+	HOT_PLUG = 1 << 8,
 };
 
 static const struct verb {
 	const char *name;
 	unsigned int needs, takes;
 } verbs[] = {
-	[CONTROL_ATTACH] = { "attach", NAME | QMP | POLICY, WAIT | ALLOW_PARTIAL },
+	[CONTROL_ATTACH] = { "attach", NAME | QMP | POLICY, WAIT | HOT_PLUG | ALLOW_PARTIAL },
 	[CONTROL_DETACH] = { "detach", NAME, 0 },
 	[CONTROL_STATUS] = { "status", 0, NAME },
 	[CONTROL_EVENTS] = { "events", 0, NAME | FOLLOW | TEXT | LAST },
@@ -63,6 +64,7 @@ static const struct member members[] = {
 	{ "last", json_type_int, offsetof(struct control_request, last), sizeof(uint32_t),
 	  "a number from 0" },
 	FLAG(allow_partial),
+	FLAG(hot_plug),
 };
 
 bool control_name_is_good(const char *name)

@@ -38,6 +38,7 @@ struct control_request {
 	char policy[CONTROL_PATH_MAX];
 	bool wait; /* attach: a guest that still boots is no error */
 	bool allow_partial; /* attach: a kernel that lacks some hooks is no error */
+	bool hot_plug; /* attach: a VM without our devices gets them */
 	bool follow, text; /* events: go on; as text, not JSON */
 	uint32_t last; /* events: at most that many of those kept */
 };

@@ -211,6 +211,7 @@ static int attach(struct keeper *keeper, const struct keeper_config *config)
 		.timeout_ms = TIMEOUT_MS,
 		.wait_for_boot = config->wait,
 		.allow_partial = config->allow_partial,
+		.hot_plug = config->hot_plug,
 		.sink = tell,
 		.notice = tell_notice,
 		.sink_data = keeper,

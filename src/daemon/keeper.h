@@ -19,6 +19,7 @@ struct keeper_config {
 	const char *name, *qmp_path, *policy_path;
 	bool wait; /* for a guest that boots */
 	bool allow_partial;
+	bool hot_plug; /* our devices, if they are not there */
 };
 
 /* Does it all; takes over @fd. Returns the process's exit status. To be called in a new process. */

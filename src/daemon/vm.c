@@ -35,6 +35,7 @@ struct vm *vm_new(const struct control_request *request, sd_event *event,
 	memcpy(vm->policy, request->policy, sizeof(vm->policy));
 	vm->wait = request->wait;
 	vm->allow_partial = request->allow_partial;
+	vm->hot_plug = request->hot_plug;
 	vm->state = VM_ENDED;
 	vm->event = event;
 	vm->owner = *owner;
@@ -223,6 +224,7 @@ static void be_keeper(const struct vm *vm, int fd)
 		.policy_path = vm->policy,
 		.wait = vm->wait,
 		.allow_partial = vm->allow_partial,
+		.hot_plug = vm->hot_plug,
 	};
 	char title[16];
 

@@ -44,6 +44,7 @@ struct vm {
 	char name[CONTROL_NAME_MAX], qmp[CONTROL_QMP_MAX], policy[CONTROL_PATH_MAX];
 	bool wait; /* for a guest that boots */
 	bool allow_partial;
+	bool hot_plug; /* our devices, if they are not there */
 	bool stays; /* attach again whenever it has ended */
 	char trouble[1024]; /* why it has ended */
 	char told[1024]; /* the owner's */
@@ -60,7 +61,7 @@ struct vm {
 	bool leaving; /* detach was asked for */
 };
 
-/* Takes name, qmp, policy, wait and allow_partial from an attach request. NULL when out of memory. */
+/* Takes name, qmp, policy and the options from an attach request. NULL when out of memory. */
 struct vm *vm_new(const struct control_request *request, sd_event *event,
 		  const struct vm_owner *owner);
 

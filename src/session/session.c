@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "session/enter.h"
 #include "session/follow.h"
@@ -20,6 +21,7 @@
 #define RECORDS_PER_POLL 512
 #define RETRY_NS 500000000ULL
 #define REMOVE_TIMEOUT_MS 10000
+#define ASSIGN_LOOK_US 100000
 
 DEFINE_CLEANUP(struct session *, session_leave)
 
@@ -120,10 +122,27 @@ static int take_up(struct session *session, struct error *err)
 	return 0;
 }
 
+/* A VM without our devices gets them when its kernel is up, and so can take them. */
+static int need_devices(struct session *session, struct error *err)
+{
+	int r = machine_need_devices(session->machine, err);
+
+	if (r != -ENODEV || !session->hot_plug)
+		return r;
+	r = read_profile(session, err);
+	session->profile = profile_free(session->profile);
+	if (r == 0)
+		r = machine_plug_in(session->machine, err);
+	session->plugged_in = r == 0;
+	return r;
+}
+
 static int arm_session(struct session *session, struct error *err)
 {
-	int r = machine_refresh_devices(session->machine, err);
+	int r = need_devices(session, err);
 
+	if (r == 0)
+		r = machine_refresh_devices(session->machine, err);
 	if (r == 0 && !session->lock)
 		r = lock_take(&session->lock, session->machine, session->qmp_path, err);
 	if (r == 0)
@@ -143,8 +162,9 @@ static int arm_session(struct session *session, struct error *err)
 	}
 	r = take_up(session, err);
 	if (r < 0) {
-		if (!session->arm.adopted)
-			arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, NULL);
+		if (!session->arm.adopted &&
+		    arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, NULL) < 0)
+			session->plugged_in = false; /* they have to stay */
 		forget_kernel(session);
 		return r;
 	}
@@ -152,6 +172,33 @@ static int arm_session(struct session *session, struct error *err)
 	session->told_open_files = false;
 	session->attached_ns = clock_ns(CLOCK_MONOTONIC);
 	return 0;
+}
+
+static bool is_assigned(const struct session *session)
+{
+	return machine_vault(session->machine)->gpa && machine_mailbox(session->machine)->gpa;
+}
+
+/* As arm_session(), but waits until the guest has taken note of devices that were plugged in. */
+static int arm_now(struct session *session, struct error *err)
+{
+	int r = arm_session(session, err);
+
+	while (r == -EAGAIN && machine_is_plugged_in(session->machine) && !is_assigned(session)) {
+		usleep(ASSIGN_LOOK_US);
+		r = arm_session(session, err);
+	}
+	return r;
+}
+
+/* What was plugged in here goes, and the VM is as it was. */
+static void unplug(struct session *session)
+{
+	struct error err = { 0 };
+
+	if (machine_unplug(session->machine, &err) < 0)
+		log_warning("%s: %s", session->name, err.message);
+	session->plugged_in = false;
 }
 
 int session_attach(struct session **ret, const struct session_config *config, struct policy *policy,
@@ -168,15 +215,18 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	session->notice = config->notice;
 	session->sink_data = config->sink_data;
 	session->arm_options.allow_partial = config->allow_partial;
+	session->hot_plug = config->hot_plug;
 	r = plan_new(&session->plan, policy, err);
 	if (r == 0)
 		r = lock_check(config->qmp_path, err);
 	if (r == 0)
 		r = machine_open(&session->machine, config->qmp_path, config->timeout_ms, err);
 	if (r == 0)
-		r = arm_session(session, err);
+		r = config->wait_for_boot ? arm_session(session, err) : arm_now(session, err);
 	if (r == -EAGAIN && config->wait_for_boot)
 		r = 0; /* SESSION_WAITING */
+	if (r < 0 && session->plugged_in)
+		unplug(session);
 	if (r < 0)
 		return r;
 	session->policy = policy;
@@ -211,6 +261,14 @@ static bool drain(struct session *session, uint64_t n)
 	return any;
 }
 
+/* May devices that were plugged in go: does nothing in the guest use them any more? */
+static bool may_unplug(const struct session *session, int removed)
+{
+	if (session->state == SESSION_GUARDING)
+		return removed == 0;
+	return session->state == SESSION_WAITING && (session->plugged_in || session->n_resets);
+}
+
 int session_detach(struct session *session, struct error *err)
 {
 	int r = 0;
@@ -219,6 +277,11 @@ int session_detach(struct session *session, struct error *err)
 		drain(session, session->ring.n_slots);
 		r = arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, err);
 		drain(session, session->ring.n_slots);
+	}
+	if (may_unplug(session, r)) {
+		session->state = SESSION_ENDED;
+		forget_kernel(session); /* nothing looks into the vault any more */
+		unplug(session);
 	}
 	session_leave(session);
 	return r;

@@ -42,6 +42,7 @@ struct session_config {
 	unsigned int timeout_ms; /* for each answer of QEMU */
 	bool allow_partial; /* a kernel without some hooks is guarded by the others */
 	bool wait_for_boot; /* a guest that still boots is no error: it is armed when its kernel is up */
+	bool hot_plug; /* a VM without our devices gets them while it runs */
 	session_sink_t sink; /* gets every event */
 	session_notice_t notice; /* gets what is to be said of the guard itself */
 	void *sink_data; /* of both */
@@ -76,6 +77,8 @@ struct session {
 	enum session_state state;
 
 	struct machine *machine;
+	bool hot_plug; /* may be done */
+	bool plugged_in; /* has been done, here */
 	struct lock *lock; /* on the vault; NULL until it is known */
 	struct profile *profile;
 	struct kernel *kernel;

@@ -107,7 +107,9 @@ static struct json_object *object_with(const char *name, struct json_object *val
 static int add_chardev(struct gdbstub *stub, int fd, struct error *err)
 {
 	struct json_object *address, *data, *backend, *arguments;
-	int r = qmp_send_fd(stub->qmp, fd, CHARDEV, err);
+	int r = qmp_execute_passing(stub->qmp, "getfd",
+				    object_with("fdname", json_object_new_string(CHARDEV)), fd,
+				    NULL, err);
 
 	if (r < 0)
 		return r;

@@ -5,12 +5,14 @@
  *   QMP query-memdev     memory backends: names and sizes
  *   HMP info mtree -f    where the guest sees which part of which backend
  *   HMP gpa2hva          where such a part is mapped in QEMU's own address space
- *   /proc/PID/maps       the mappings there; each must be shared
- *   /proc/PID/map_files  the very files behind them, whatever their names now are
+ *   /proc/PID/maps       the mappings there
+ *   /proc/PID/map_files  the very files behind those that are shared, whatever their names now are
+ *   /proc/PID/mem        what is private
  *
  * A backend ("block") is mapped here whole and once, at one address, though QEMU's mapping of it may have
  * been split (NUMA policy, madvise), and though the guest sees it in parts: q35 and pc go on above 4 GiB
- * with what did not fit below.
+ * with what did not fit below. One that QEMU has for itself alone is read and written through QEMU's process; the
+ * kernel's copying promises no single store there, so the vCPUs stand still while a word is written.
  *
  * The BARs of our two devices are placed by the guest, so their addresses are asked for again and again.
  * They can move between two questions: gpa2hva says whose memory it found, and that is compared.
@@ -31,13 +33,20 @@
 
 #include "util/cleanup.h"
 #include "vmm/gdbstub.h"
+#include "util/clock.h"
+#include "vmm/hot_plug.h"
 #include "vmm/memory_map.h"
+#include "vmm/pci.h"
+#include "vmm/process_memory.h"
 #include "vmm/qmp.h"
 #include "vmm/registers.h"
 
-#define VAULT_ID "outguard-vault"
+#define VAULT_ID \
+	"outguard-vault" /* of the memory; behind devices that were plugged in, a number follows */
 #define MAILBOX_ID "outguard-mailbox"
 #define REMEDY "start the VM with the arguments that `outguard qemu-args` prints"
+#define ASSIGN_TIMEOUT_NS \
+	15000000000ULL /* from its being plugged in; a guest under TCG takes 1 s */
 
 #define MAX_BLOCKS (RAM_MAX_RANGES + 2)
 #define HUGE_ALIGNMENT (1ul << 30) /* suits files of huge pages, up to the largest */
@@ -50,6 +59,7 @@ struct block {
 	uint64_t size;
 	uint8_t *host; /* NULL until it is mapped here */
 	struct stat file; /* valid when host is */
+	uint64_t remote; /* where QEMU has it, when it is private to QEMU; else 0 */
 };
 
 struct machine {
@@ -58,7 +68,12 @@ struct machine {
 	struct block blocks[MAX_BLOCKS];
 	size_t n_blocks;
 	struct ram ram;
+	int memory_fd; /* QEMU's memory; -1 until it is needed */
 	struct machine_device vault, mailbox;
+	char vault_id[64], mailbox_id[64]; /* of the memory behind them */
+	bool has_devices, plugged_in;
+	uint64_t plugged_ns;
+	bool stopped; /* by us */
 };
 
 /* Questions to QEMU */
@@ -93,29 +108,20 @@ static int query_memory_map(struct machine *machine, struct memory_map *ret, str
 }
 
 /*
- * Address in QEMU's own address space of guest-physical @region->gpa. -EAGAIN when something else than
- * @region is there by now.
+ * Address in QEMU's own address space of guest-physical @gpa. -EAGAIN when something else than @block is there by now.
  */
-static int query_host_address(struct machine *machine, const struct memory_region *region,
+static int query_host_address(struct machine *machine, const struct block *block, uint64_t gpa,
 			      uint64_t *ret, struct error *err)
 {
-	_cleanup_(freep) char *text = NULL, *expected = NULL;
-	size_t n;
+	_cleanup_(freep) char *text = NULL;
 	int r;
 
-	r = qmp_hmp(machine->qmp, &text, err, "gpa2hva 0x%" PRIx64, region->gpa);
+	r = qmp_hmp(machine->qmp, &text, err, "gpa2hva 0x%" PRIx64, gpa);
 	if (r < 0)
 		return r;
-	if (asprintf(&expected, "Host virtual address for 0x%" PRIx64 " (%s) is 0x", region->gpa,
-		     region->name) < 0) {
-		expected = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	n = strlen(expected);
-	if (strncmp(text, expected, n) != 0)
-		return error_set(err, -EAGAIN, "%s is no longer at 0x%" PRIx64 ": %s", region->name,
-				 region->gpa, text);
-	*ret = strtoull(text + n, NULL, 16);
+	if (memory_map_parse_address(ret, text, gpa, block->id) < 0)
+		return error_set(err, -EAGAIN, "%s is no longer at 0x%" PRIx64 ": %s", block->id,
+				 gpa, text);
 	return 0;
 }
 
@@ -173,6 +179,30 @@ static int find_accelerator(struct machine *machine, struct error *err)
 
 /* Blocks */
 
+static struct block *block_by_id(struct machine *machine, const char *id)
+{
+	for (size_t i = 0; i < machine->n_blocks; i++)
+		if (strcmp(machine->blocks[i].id, id) == 0)
+			return &machine->blocks[i];
+	return NULL;
+}
+
+static int add_block(struct machine *machine, const char *id, int64_t size, struct error *err)
+{
+	struct block *block = &machine->blocks[machine->n_blocks];
+
+	if (machine->n_blocks == MAX_BLOCKS)
+		return error_set(err, -E2BIG, "the VM has more than %d memory backends",
+				 MAX_BLOCKS);
+	block->id = strdup(id);
+	if (!block->id)
+		return error_set(err, -ENOMEM, "out of memory");
+	block->size = (uint64_t)size;
+	machine->n_blocks++;
+	return 0;
+}
+
+/* The memory backends that are not known yet. */
 static int find_blocks(struct machine *machine, struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *list = NULL;
@@ -183,32 +213,18 @@ static int find_blocks(struct machine *machine, struct error *err)
 		return r;
 	if (!json_object_is_type(list, json_type_array))
 		return error_set(err, -EPROTO, "QEMU's answer to `query-memdev` is no list");
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
+	for (size_t i = 0; r >= 0 && i < json_object_array_length(list); i++) {
 		struct json_object *memdev = json_object_array_get_idx(list, i), *id, *size;
-		struct block *block = &machine->blocks[machine->n_blocks];
 
 		if (!json_object_object_get_ex(memdev, "id", &id) ||
 		    !json_object_object_get_ex(memdev, "size", &size) ||
 		    json_object_get_int64(size) <= 0)
 			continue; /* without an id: none that the guest can see under a name */
-		if (machine->n_blocks == MAX_BLOCKS)
-			return error_set(err, -E2BIG, "the VM has more than %d memory backends",
-					 MAX_BLOCKS);
-		block->id = strdup(json_object_get_string(id) ?: "");
-		if (!block->id)
-			return error_set(err, -ENOMEM, "out of memory");
-		block->size = (uint64_t)json_object_get_int64(size);
-		machine->n_blocks++;
+		if (!block_by_id(machine, json_object_get_string(id) ?: ""))
+			r = add_block(machine, json_object_get_string(id) ?: "",
+				      json_object_get_int64(size), err);
 	}
-	return 0;
-}
-
-static struct block *block_by_id(struct machine *machine, const char *id)
-{
-	for (size_t i = 0; i < machine->n_blocks; i++)
-		if (strcmp(machine->blocks[i].id, id) == 0)
-			return &machine->blocks[i];
-	return NULL;
+	return r;
 }
 
 /* Unused address space, aligned so that a file of huge pages can go there. NULL when there is none. */
@@ -263,7 +279,10 @@ static int open_mapping(int pid, const struct mapping *mapping, struct error *er
 	return fd;
 }
 
-/* Maps what QEMU has at @mapping (from @from to @to of it) to @host, over the reservation there. */
+/*
+ * Maps what QEMU has at @mapping (from @from to @to of it) to @host, over the reservation there. -EXDEV where it is
+ * private to QEMU.
+ */
 static int map_piece(struct block *block, int pid, const struct mapping *mapping, uint64_t from,
 		     uint64_t to, uint8_t *host, struct error *err)
 {
@@ -271,7 +290,7 @@ static int map_piece(struct block *block, int pid, const struct mapping *mapping
 	uint64_t offset = mapping->offset + (from - mapping->start);
 
 	if (!mapping->shared)
-		return error_set(err, -ENOTSUP,
+		return error_set(err, -EXDEV,
 				 "the memory \"%s\" is private to QEMU (a memory backend without "
 				 "share=on); " REMEDY,
 				 block->id);
@@ -340,29 +359,72 @@ static int block_map(struct block *block, int pid, uint64_t start, struct error 
 	return 0;
 }
 
-/* Maps the block that @region is a part of, if that is not done yet. */
-static int block_map_by(struct machine *machine, struct block *block,
-			const struct memory_region *region, struct error *err)
+/* Private memory */
+
+static int read_process(void *data, uint64_t address, void *buf, size_t len)
+{
+	const struct machine *machine = data;
+
+	return process_memory_read(machine->memory_fd, address, buf, len);
+}
+
+static int write_process(void *data, uint64_t address, uint64_t value)
+{
+	struct machine *machine = data;
+	char status[64];
+	bool hold;
+	int r;
+
+	if (!machine->stopped && machine_status(machine, status, sizeof(status), NULL) < 0)
+		return -EFAULT;
+	hold = !machine->stopped && strcmp(status, "running") == 0;
+	if (hold && machine_stop(machine, NULL) < 0)
+		return -EFAULT;
+	r = process_memory_write(machine->memory_fd, address, &value, sizeof(value));
+	if (hold && machine_resume(machine, NULL, NULL) < 0)
+		return -EFAULT;
+	return r;
+}
+
+static int open_process(struct machine *machine, struct error *err)
+{
+	if (machine->memory_fd >= 0)
+		return 0;
+	machine->memory_fd = process_memory_open(machine_pid(machine), err);
+	if (machine->memory_fd < 0)
+		return machine->memory_fd;
+	machine->ram.process = (struct ram_process){ read_process, write_process, machine };
+	return 0;
+}
+
+static bool is_device(const struct block *block)
+{
+	return strncmp(block->id, VAULT_ID, sizeof(VAULT_ID) - 1) == 0 ||
+	       strncmp(block->id, MAILBOX_ID, sizeof(MAILBOX_ID) - 1) == 0;
+}
+
+/* Finds the way to the block that @region is a part of, if that is not done yet. */
+static int block_reach(struct machine *machine, struct block *block,
+		       const struct memory_region *region, struct error *err)
 {
 	uint64_t address = 0;
 	int r;
 
 	if (region->offset > block->size || region->size > block->size - region->offset)
 		return error_set(err, -EBADMSG, "QEMU maps more of \"%s\" than it has", block->id);
-	if (block->host)
+	if (block->host || block->remote)
 		return 0;
-	r = query_host_address(machine, region, &address, err);
+	r = query_host_address(machine, block, region->gpa, &address, err);
 	if (r < 0)
 		return r;
-	return block_map(block, machine_pid(machine), address - region->offset, err);
+	r = block_map(block, machine_pid(machine), address - region->offset, err);
+	if (r != -EXDEV || is_device(block))
+		return r;
+	block->remote = address - region->offset;
+	return open_process(machine, err);
 }
 
 /* Guest RAM */
-
-static bool is_device(const struct block *block)
-{
-	return strcmp(block->id, VAULT_ID) == 0 || strcmp(block->id, MAILBOX_ID) == 0;
-}
 
 static int add_ranges(struct machine *machine, struct block *block, const struct memory_map *map,
 		      struct error *err)
@@ -377,13 +439,14 @@ static int add_ranges(struct machine *machine, struct block *block, const struct
 		return error_set(err, -E2BIG, "guest RAM is in more than %d pieces",
 				 RAM_MAX_RANGES);
 	for (size_t i = 0; i < n; i++) {
-		r = block_map_by(machine, block, &parts[i], err);
+		r = block_reach(machine, block, &parts[i], err);
 		if (r < 0)
 			return r;
 		ram->ranges[ram->n_ranges++] = (struct ram_range){
 			.gpa = parts[i].gpa,
 			.size = parts[i].size,
-			.host = block->host + parts[i].offset,
+			.host = block->host ? block->host + parts[i].offset : NULL,
+			.remote = block->remote + parts[i].offset,
 		};
 	}
 	return 0;
@@ -429,7 +492,10 @@ static int check_device(struct machine *machine, const char *blocks, const char 
 	}
 	if (!block_by_id(machine, id) || !strstr(blocks, suffix))
 		return error_set(err, -ENODEV,
-				 "the VM has no ivshmem-plain device with memdev=%s; " REMEDY, id);
+				 "the VM has no ivshmem-plain device with memdev=%s; --hot-plug "
+				 "plugs "
+				 "it in, or " REMEDY,
+				 id);
 	return 0;
 }
 
@@ -438,10 +504,12 @@ static int check_vault_read_only(struct machine *machine, struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *arguments = json_object_new_object();
 	_cleanup_(json_object_putp) struct json_object *read_only = NULL;
+	char path[sizeof(machine->vault_id) + sizeof("/objects/")];
 	struct error refused = { 0 };
 	int r;
 
-	json_object_object_add(arguments, "path", json_object_new_string("/objects/" VAULT_ID));
+	snprintf(path, sizeof(path), "/objects/%s", machine->vault_id);
+	json_object_object_add(arguments, "path", json_object_new_string(path));
 	json_object_object_add(arguments, "property", json_object_new_string("readonly"));
 	r = qmp_execute(machine->qmp, "qom-get", TAKE_PTR(arguments), &read_only, &refused);
 	if (r < 0 && r != -EIO)
@@ -450,42 +518,67 @@ static int check_vault_read_only(struct machine *machine, struct error *err)
 		return error_set(err, -EPERM,
 				 "the guest can write the vault (memory backend %s is not a file "
 				 "with readonly=on); " REMEDY,
-				 VAULT_ID);
+				 machine->vault_id);
 	return 0;
 }
 
+static int find_ids(struct machine *machine, struct error *err)
+{
+	int r;
+
+	snprintf(machine->vault_id, sizeof(machine->vault_id), VAULT_ID);
+	snprintf(machine->mailbox_id, sizeof(machine->mailbox_id), MAILBOX_ID);
+	machine->plugged_in = hot_plug_is_there(machine->qmp);
+	machine->plugged_ns = clock_ns(CLOCK_MONOTONIC);
+	if (!machine->plugged_in) /* unless it was started with them */
+		return 0;
+	r = hot_plug_backend(machine->qmp, HOT_PLUG_VAULT, machine->vault_id,
+			     sizeof(machine->vault_id), err);
+	if (r >= 0)
+		r = hot_plug_backend(machine->qmp, HOT_PLUG_MAILBOX, machine->mailbox_id,
+				     sizeof(machine->mailbox_id), err);
+	if (r == -ENODEV)
+		return error_set(err, r,
+				 "of the two devices that were plugged into the VM one is missing; "
+				 "--hot-plug plugs both in again");
+	return r;
+}
+
+/* -ENODEV when they are not there. */
 static int find_devices(struct machine *machine, struct error *err)
 {
 	_cleanup_(freep) char *blocks = NULL;
 	int r;
 
-	r = qmp_hmp(machine->qmp, &blocks, err, "info ramblock");
+	r = find_ids(machine, err);
 	if (r >= 0)
-		r = check_device(machine, blocks, VAULT_ID, err);
+		r = qmp_hmp(machine->qmp, &blocks, err, "info ramblock");
 	if (r >= 0)
-		r = check_device(machine, blocks, MAILBOX_ID, err);
+		r = check_device(machine, blocks, machine->vault_id, err);
+	if (r >= 0)
+		r = check_device(machine, blocks, machine->mailbox_id, err);
 	if (r >= 0)
 		r = check_vault_read_only(machine, err);
 	if (r < 0)
 		return r;
-	machine->vault.size = block_by_id(machine, VAULT_ID)->size;
-	machine->mailbox.size = block_by_id(machine, MAILBOX_ID)->size;
+	machine->vault.size = block_by_id(machine, machine->vault_id)->size;
+	machine->mailbox.size = block_by_id(machine, machine->mailbox_id)->size;
 	machine->mailbox.guest_can_write = true;
+	machine->has_devices = true;
 	return 0;
 }
 
-static int refresh_device(struct machine *machine, struct machine_device *device, const char *id,
-			  const struct memory_map *map, struct error *err)
+int machine_need_devices(struct machine *machine, struct error *err)
 {
-	struct block *block = block_by_id(machine, id);
-	const struct memory_region *region = memory_map_find(map, id, block->size);
-	struct error failed = { 0 };
-	int r;
+	return machine->has_devices ? 0 : find_devices(machine, err);
+}
 
-	device->gpa = 0;
-	if (!region)
-		return 0;
-	r = block_map_by(machine, block, region, &failed);
+static int take_device(struct machine *machine, struct machine_device *device, struct block *block,
+		       const struct memory_region *region, struct error *err)
+{
+	struct error failed = { 0 };
+	int r = block_reach(machine, block, region, &failed);
+
 	if (r == -EAGAIN) /* the guest moves its BARs right now */
 		return 0;
 	if (r < 0)
@@ -498,13 +591,83 @@ static int refresh_device(struct machine *machine, struct machine_device *device
 	return 0;
 }
 
+static int refresh_device(struct machine *machine, struct machine_device *device, const char *id,
+			  const struct memory_map *map, struct error *err)
+{
+	struct block *block = block_by_id(machine, id);
+	const struct memory_region *region = memory_map_find(map, id, block->size);
+
+	device->gpa = 0;
+	return region ? take_device(machine, device, block, region, err) : 0;
+}
+
+/*
+ * A device that was plugged in is found by its BAR: QEMU would not let go of it later, had it been looked for by
+ * `info mtree -f` (see hot_plug.c). find_devices() has seen that the vault is read-only.
+ */
+static int refresh_plugged(struct machine *machine, struct machine_device *device,
+			   const char *device_id, struct json_object *pci, struct error *err)
+{
+	bool is_vault = device == &machine->vault;
+	struct block *block =
+		block_by_id(machine, is_vault ? machine->vault_id : machine->mailbox_id);
+	struct memory_region region = {
+		.gpa = pci_find_address(pci, device_id, HOT_PLUG_BAR),
+		.size = block->size,
+		.type = is_vault ? MEMORY_REGION_ROM : MEMORY_REGION_RAM,
+	};
+	struct error failed = { 0 };
+	uint64_t first, last;
+	int r;
+
+	device->gpa = 0;
+	if (!region.gpa)
+		return 0;
+	/* Bridges pass on all of it? */
+	r = query_host_address(machine, block, region.gpa, &first, &failed);
+	if (r >= 0)
+		r = query_host_address(machine, block, region.gpa + region.size - 1, &last,
+				       &failed);
+	if (r == -EAGAIN || (r >= 0 && last - first != region.size - 1))
+		return 0;
+	if (r < 0)
+		return error_set(err, r, "%s", failed.message);
+	return take_device(machine, device, block, &region, err);
+}
+
+/* A device that was plugged in, and that the guest has had time to take note of. */
+static int check_assigned(const struct machine *machine, struct error *err)
+{
+	if ((machine->vault.gpa && machine->mailbox.gpa) ||
+	    clock_ns(CLOCK_MONOTONIC) - machine->plugged_ns < ASSIGN_TIMEOUT_NS)
+		return 0;
+	return error_set(err, -ENOSPC,
+			 "the guest has given no addresses to the PCI devices that were plugged in "
+			 "(vault of %" PRIu64 " MiB, mailbox of %" PRIu64 "): it is still booting, "
+			 "or takes no hot-plug, or has no room for them (dmesg in the guest "
+			 "tells); " REMEDY,
+			 machine->vault.size >> 20, machine->mailbox.size >> 20);
+}
+
+static int refresh_plugged_devices(struct machine *machine, struct error *err)
+{
+	_cleanup_(json_object_putp) struct json_object *pci = NULL;
+	int r = qmp_execute(machine->qmp, "query-pci", NULL, &pci, err);
+
+	if (r >= 0)
+		r = refresh_plugged(machine, &machine->vault, HOT_PLUG_VAULT, pci, err);
+	if (r >= 0)
+		r = refresh_plugged(machine, &machine->mailbox, HOT_PLUG_MAILBOX, pci, err);
+	return r < 0 ? r : check_assigned(machine, err);
+}
+
 static int refresh_devices(struct machine *machine, const struct memory_map *map, struct error *err)
 {
 	int r;
 
-	r = refresh_device(machine, &machine->vault, VAULT_ID, map, err);
+	r = refresh_device(machine, &machine->vault, machine->vault_id, map, err);
 	if (r >= 0)
-		r = refresh_device(machine, &machine->mailbox, MAILBOX_ID, map, err);
+		r = refresh_device(machine, &machine->mailbox, machine->mailbox_id, map, err);
 	if (r < 0)
 		return r;
 	if (machine->vault.guest_can_write)
@@ -517,10 +680,83 @@ int machine_refresh_devices(struct machine *machine, struct error *err)
 	_cleanup_(memory_map_deinit) struct memory_map map = { 0 };
 	int r;
 
+	if (!machine->has_devices)
+		return 0;
+	if (machine->plugged_in)
+		return refresh_plugged_devices(machine, err);
 	r = query_memory_map(machine, &map, err);
 	if (r < 0)
 		return r;
 	return refresh_devices(machine, &map, err);
+}
+
+/* Plugging in */
+
+static int check_running(struct machine *machine, struct error *err)
+{
+	char status[64];
+	int r = machine_status(machine, status, sizeof(status), err);
+
+	if (r < 0 || strcmp(status, "running") == 0)
+		return r;
+	return error_set(err, -EBUSY,
+			 "the VM is stopped (QEMU's status: %s), and its guest cannot take the "
+			 "devices; give QEMU `cont`",
+			 status);
+}
+
+int machine_plug_in(struct machine *machine, struct error *err)
+{
+	int r = check_running(machine, err);
+
+	if (r >= 0)
+		r = hot_plug(machine->qmp, err);
+	if (r < 0)
+		return r;
+	r = find_blocks(machine, err);
+	if (r >= 0)
+		r = find_devices(machine, err);
+	if (r < 0)
+		hot_unplug(machine->qmp, NULL);
+	return r;
+}
+
+bool machine_is_plugged_in(const struct machine *machine)
+{
+	return machine->plugged_in;
+}
+
+static void forget_block(struct machine *machine, const char *id)
+{
+	struct block *block = block_by_id(machine, id);
+
+	if (!block)
+		return;
+	if (block->host) {
+		madvise(block->host, block->size, MADV_REMOVE); /* QEMU may hold on to it */
+		munmap(block->host, block->size);
+	}
+	free(block->id);
+	machine->n_blocks--;
+	memmove(block, block + 1,
+		(size_t)(machine->blocks + machine->n_blocks - block) * sizeof(*block));
+	machine->blocks[machine->n_blocks] = (struct block){ 0 };
+}
+
+int machine_unplug(struct machine *machine, struct error *err)
+{
+	int r;
+
+	if (!machine->plugged_in)
+		return 0;
+	r = hot_unplug(machine->qmp, err);
+	if (r < 0)
+		return r;
+	forget_block(machine, machine->vault_id);
+	forget_block(machine, machine->mailbox_id);
+	machine->vault = machine->mailbox = (struct machine_device){ 0 };
+	machine->has_devices = machine->plugged_in = false;
+	return 0;
 }
 
 /* The machine */
@@ -537,9 +773,11 @@ static int find_memory(struct machine *machine, struct error *err)
 		r = find_ram(machine, &map, err);
 	if (r >= 0)
 		r = find_devices(machine, err);
-	if (r >= 0)
-		r = refresh_devices(machine, &map, err);
-	return r;
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0 || machine->plugged_in)
+		return r; /* asked for when needed */
+	return refresh_devices(machine, &map, err);
 }
 
 static int check_process(const struct machine *machine, struct error *err)
@@ -559,6 +797,7 @@ int machine_open(struct machine **ret, const char *qmp_path, unsigned int timeou
 
 	if (!machine)
 		return error_set(err, -ENOMEM, "out of memory");
+	machine->memory_fd = -1;
 	r = qmp_open(&machine->qmp, qmp_path, timeout_ms, err);
 	if (r >= 0)
 		r = check_process(machine, err);
@@ -585,6 +824,7 @@ struct machine *machine_free(struct machine *machine)
 			munmap(machine->blocks[i].host, machine->blocks[i].size);
 		free(machine->blocks[i].id);
 	}
+	closep(&machine->memory_fd);
 	qmp_free(machine->qmp);
 	free(machine);
 	return NULL;
@@ -633,7 +873,10 @@ int machine_status(struct machine *machine, char *buf, size_t size, struct error
 
 int machine_stop(struct machine *machine, struct error *err)
 {
-	return qmp_execute(machine->qmp, "stop", NULL, NULL, err);
+	int r = qmp_execute(machine->qmp, "stop", NULL, NULL, err);
+
+	machine->stopped = r >= 0;
+	return r;
 }
 
 /* QEMU sends the events before the answers. A VM that was running gives no new ones: no pause. */
@@ -645,6 +888,7 @@ int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct erro
 	r = qmp_execute(machine->qmp, "cont", NULL, NULL, err);
 	if (r < 0)
 		return r;
+	machine->stopped = false;
 	stopped = qmp_event_time(machine->qmp, QMP_EVENT_STOP);
 	resumed = qmp_event_time(machine->qmp, QMP_EVENT_RESUME);
 	if (ret_paused_us)
@@ -653,17 +897,18 @@ int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct erro
 	return 0;
 }
 
-static int write_code_directly(const struct machine *machine, const struct machine_code *pieces,
-			       size_t n, struct error *err)
+/* Byte by byte, each with the word around it: the guest stands still. */
+static int write_code_directly(const struct machine *machine, const struct machine_code *piece,
+			       struct error *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		void *to = ram_at(&machine->ram, pieces[i].gpa, pieces[i].size);
+	for (uint32_t i = 0; i < piece->size; i++) {
+		uint64_t gpa = piece->gpa + i, word;
 
-		if (!to)
+		if (ram_read(&machine->ram, gpa & ~7ULL, &word, sizeof(word)) < 0)
 			return error_set(err, -EFAULT,
-					 "the guest's code at 0x%" PRIx64 " is no RAM",
-					 pieces[i].gpa);
-		memcpy(to, pieces[i].bytes, pieces[i].size);
+					 "the guest's code at 0x%" PRIx64 " is no RAM", gpa);
+		memcpy((uint8_t *)&word + (gpa & 7), &piece->bytes[i], 1);
+		ram_write_u64(&machine->ram, gpa & ~7ULL, word);
 	}
 	return 0;
 }
@@ -685,9 +930,13 @@ static int write_code_by_stub(struct machine *machine, const struct machine_code
 int machine_write_code(struct machine *machine, const struct machine_code *pieces, size_t n,
 		       struct error *err)
 {
+	int r = 0;
+
 	if (strcmp(machine->accelerator, "tcg") == 0)
 		return write_code_by_stub(machine, pieces, n, err);
-	return write_code_directly(machine, pieces, n, err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = write_code_directly(machine, &pieces[i], err);
+	return r;
 }
 
 int machine_fd(const struct machine *machine)
@@ -709,6 +958,8 @@ int machine_next_event(struct machine *machine, struct machine_event *ret)
 	_Static_assert(ARRAY_SIZE(types) == QMP_N_EVENT_TYPES, "a machine event for each");
 	if (!qmp_next_event(machine->qmp, &event))
 		return 0;
+	if (event.type == QMP_EVENT_RESET) /* and the guest gives new addresses */
+		machine->plugged_ns = clock_ns(CLOCK_MONOTONIC);
 	*ret = (struct machine_event){ .type = types[event.type], .time_us = event.time_us };
 	return 1;
 }

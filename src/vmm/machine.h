@@ -13,7 +13,7 @@
 
 /*
  * One running QEMU: its control socket (QMP), its guest's RAM, and the two ivshmem devices that carry
- * the vault and the mailbox. Everything is asked of the running QEMU; nothing is taken from files that
+ * the vault and the mailbox. RAM that QEMU shares is mapped; else it is reached through QEMU's process. Everything is asked of the running QEMU; nothing is taken from files that
  * an earlier VM may have left.
  *
  * Not thread-safe. Blocking calls wait for QEMU at most the time-out given to machine_open().
@@ -46,11 +46,12 @@ struct machine_event {
 /*
  * Connects to the QMP socket @qmp_path (at most @timeout_ms for each answer), finds QEMU's process by
  * the socket's peer credentials, and maps its guest RAM and our devices from what that process maps now.
- * The new machine is the caller's, to be freed with machine_free().
+ * A VM without our devices is no error: see machine_need_devices(). The new machine is the caller's, to be
+ * freed with machine_free().
  *
  * Errors, each with the remedy in the message: no socket, refused, no QMP greeting (a hanging socket, a
- * second client on a monitor that serves one), RAM not shared, no vault device, no mailbox device, vault
- * that the guest could write, QEMU not running the VM (not started, in crash state, shut down), not x86-64.
+ * second client on a monitor that serves one), vault that the guest could write, QEMU not running the VM
+ * (not started, in crash state, shut down), not x86-64.
  */
 int machine_open(struct machine **ret, const char *qmp_path, unsigned int timeout_ms,
 		 struct error *err);
@@ -64,7 +65,28 @@ const struct machine_device *machine_mailbox(const struct machine *machine);
 int machine_pid(const struct machine *machine); /* QEMU's process on the host */
 const char *machine_accelerator(const struct machine *machine); /* "kvm" or "tcg" */
 
-/* Asks QEMU again where the guest's PCI set-up put the two devices (it changes at boot and reset). */
+/* Are both devices there? -ENODEV when one is not, with the remedy in the message. */
+int machine_need_devices(struct machine *machine, struct error *err);
+
+/*
+ * Plugs both devices into the running VM; its guest assigns their addresses some time later. -ENODEV when the VM has
+ * no room for them, with what would help in the message. On error they are not there.
+ */
+int machine_plug_in(struct machine *machine, struct error *err);
+
+/* Were the devices plugged in, by whichever process? */
+bool machine_is_plugged_in(const struct machine *machine);
+
+/*
+ * Takes out devices that were plugged in; does nothing for others. Nothing in the guest may use them. Waits for the
+ * guest to agree: -ETIMEDOUT when it does not, and they stay.
+ */
+int machine_unplug(struct machine *machine, struct error *err);
+
+/*
+ * Asks QEMU again where the guest's PCI set-up put the two devices (it changes at boot and reset), if they are there.
+ * -ENOSPC when the guest had time enough to assign addresses to devices that were plugged in, and has not.
+ */
 int machine_refresh_devices(struct machine *machine, struct error *err);
 
 /* Number of vCPUs and their registers. Fills at most @n; returns how many there are, or an error. */

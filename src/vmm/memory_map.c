@@ -15,6 +15,7 @@
 #include "vmm/memory_map.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,14 +167,18 @@ void memory_map_deinit(struct memory_map *map)
 	*map = (struct memory_map){ 0 };
 }
 
-bool memory_region_is(const struct memory_region *region, const char *id)
+static bool is_name_of(const char *name, const char *id)
 {
 	static const char objects[] = "/objects/";
-	const char *name = region->name;
 
 	if (starts_with(name, objects))
 		name += sizeof(objects) - 1;
 	return *id && strcmp(name, id) == 0;
+}
+
+bool memory_region_is(const struct memory_region *region, const char *id)
+{
+	return is_name_of(region->name, id);
 }
 
 const struct memory_region *memory_map_find(const struct memory_map *map, const char *id,
@@ -216,4 +221,25 @@ size_t memory_map_ram(const struct memory_map *map, const char *id, struct memor
 			ret[n_parts - 1] = part;
 	}
 	return n_parts;
+}
+
+int memory_map_parse_address(uint64_t *ret, const char *text, uint64_t gpa, const char *id)
+{
+	static const char behind[] = ") is 0x";
+	char expected[64], name[128];
+	const char *end;
+	int n = snprintf(expected, sizeof(expected), "Host virtual address for 0x%" PRIx64 " (",
+			 gpa);
+
+	if (strncmp(text, expected, (size_t)n) != 0)
+		return -EAGAIN;
+	text += n;
+	end = strstr(text, behind);
+	if (!end || end - text >= (ptrdiff_t)sizeof(name))
+		return -EAGAIN;
+	snprintf(name, sizeof(name), "%.*s", (int)(end - text), text);
+	if (!is_name_of(name, id))
+		return -EAGAIN;
+	*ret = strtoull(end + sizeof(behind) - 1, NULL, 16);
+	return 0;
 }

@@ -61,4 +61,10 @@ const struct memory_region *memory_map_find(const struct memory_map *map, const 
 size_t memory_map_ram(const struct memory_map *map, const char *id, struct memory_region *ret,
 		      size_t n);
 
+/*
+ * The answer to `gpa2hva`: sets *@ret to the address, in QEMU's own address space, of guest-physical @gpa. -EAGAIN when
+ * something else than the block @id is there.
+ */
+int memory_map_parse_address(uint64_t *ret, const char *text, uint64_t gpa, const char *id);
+
 #endif

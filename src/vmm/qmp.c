@@ -31,7 +31,6 @@
 struct qmp {
 	int fd; /* -1 once the connection ended */
 	int poll_fd, wake_fd;
-	int passed_fd; /* goes with the next bytes that are sent; -1: none */
 	bool awake; /* wake_fd is set */
 	int pid;
 	unsigned int timeout_ms;
@@ -294,36 +293,34 @@ static int receive(struct qmp *qmp, const char *awaited, uint64_t deadline,
 
 /* Commands */
 
-/* With the descriptor that goes with the next command, if there is one. */
-static ssize_t send_some(struct qmp *qmp, const char *text, size_t size)
+/* Sends what goes out at once, and with the first byte of it @passed_fd, unless that is -1. */
+static ssize_t send_some(const struct qmp *qmp, const char *text, size_t size, int passed_fd)
 {
 	union {
-		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr header;
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				  .cmsg_level = SOL_SOCKET,
-				  .cmsg_type = SCM_RIGHTS } };
-	struct iovec iov = { (void *)text, size };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+		char bytes[CMSG_SPACE(sizeof(passed_fd))];
+	} control = { 0 };
+	struct iovec data = { .iov_base = (char *)text, .iov_len = size };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 
-	if (qmp->passed_fd >= 0) {
+	if (passed_fd >= 0) {
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(passed_fd)),
+						   .cmsg_level = SOL_SOCKET,
+						   .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(passed_fd));
 		message.msg_control = &control;
 		message.msg_controllen = sizeof(control);
-		memcpy(CMSG_DATA(&control.header), &qmp->passed_fd, sizeof(int));
 	}
-	n = sendmsg(qmp->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n > 0)
-		qmp->passed_fd = -1;
-	return n;
+	return sendmsg(qmp->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static int send_all(struct qmp *qmp, const char *text, uint64_t deadline, struct error *err)
+static int send_all(struct qmp *qmp, const char *text, int passed_fd, uint64_t deadline,
+		    struct error *err)
 {
 	size_t left = strlen(text);
 
 	while (left) {
-		ssize_t n = send_some(qmp, text, left);
+		ssize_t n = send_some(qmp, text, left, passed_fd);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return report_end(qmp, -ECONNRESET, err);
@@ -336,13 +333,14 @@ static int send_all(struct qmp *qmp, const char *text, uint64_t deadline, struct
 		if (n > 0) {
 			text += n;
 			left -= (size_t)n;
+			passed_fd = -1;
 		}
 	}
 	return 0;
 }
 
 static int send_command(struct qmp *qmp, const char *command, struct json_object *arguments,
-			uint64_t deadline, struct error *err)
+			int passed_fd, uint64_t deadline, struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *request = json_object_new_object();
 	_cleanup_(freep) char *line = NULL;
@@ -360,7 +358,7 @@ static int send_command(struct qmp *qmp, const char *command, struct json_object
 		line = NULL;
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	return send_all(qmp, line, deadline, err);
+	return send_all(qmp, line, passed_fd, deadline, err);
 }
 
 static int receive_answer(struct qmp *qmp, const char *command, uint64_t deadline,
@@ -392,8 +390,8 @@ static int receive_answer(struct qmp *qmp, const char *command, uint64_t deadlin
 	}
 }
 
-int qmp_execute(struct qmp *qmp, const char *command, struct json_object *arguments,
-		struct json_object **ret, struct error *err)
+static int execute(struct qmp *qmp, const char *command, struct json_object *arguments,
+		   int passed_fd, struct json_object **ret, struct error *err)
 {
 	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) / 1000000 + qmp->timeout_ms;
 	int r;
@@ -402,7 +400,7 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_object *argume
 		json_object_put(arguments);
 		return error_set(err, -ENOTCONN, "%s: the connection to QEMU has ended", qmp->path);
 	}
-	r = send_command(qmp, command, arguments, deadline, err);
+	r = send_command(qmp, command, arguments, passed_fd, deadline, err);
 	if (r >= 0)
 		r = receive_answer(qmp, command, deadline, ret, err);
 	take_lines(qmp);
@@ -410,23 +408,21 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_object *argume
 	return r;
 }
 
-int qmp_send_fd(struct qmp *qmp, int fd, const char *name, struct error *err)
-{
-	struct json_object *arguments = json_object_new_object();
-	int r;
-
-	if (!arguments)
-		return error_set(err, -ENOMEM, "out of memory");
-	json_object_object_add(arguments, "fdname", json_object_new_string(name));
-	qmp->passed_fd = fd;
-	r = qmp_execute(qmp, "getfd", arguments, NULL, err);
-	qmp->passed_fd = -1;
-	return r;
-}
-
 unsigned int qmp_timeout_ms(const struct qmp *qmp)
 {
 	return qmp->timeout_ms;
+}
+
+int qmp_execute(struct qmp *qmp, const char *command, struct json_object *arguments,
+		struct json_object **ret, struct error *err)
+{
+	return execute(qmp, command, arguments, -1, ret, err);
+}
+
+int qmp_execute_passing(struct qmp *qmp, const char *command, struct json_object *arguments, int fd,
+			struct json_object **ret, struct error *err)
+{
+	return execute(qmp, command, arguments, fd, ret, err);
 }
 
 int qmp_hmp(struct qmp *qmp, char **ret_text, struct error *err, const char *format, ...)
@@ -591,7 +587,7 @@ int qmp_open(struct qmp **ret, const char *path, unsigned int timeout_ms, struct
 
 	if (!qmp)
 		return error_set(err, -ENOMEM, "out of memory");
-	qmp->fd = qmp->poll_fd = qmp->wake_fd = qmp->passed_fd = -1;
+	qmp->fd = qmp->poll_fd = qmp->wake_fd = -1;
 	qmp->timeout_ms = timeout_ms;
 	qmp->path = strdup(path);
 	if (!qmp->path)

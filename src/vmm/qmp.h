@@ -59,11 +59,11 @@ int qmp_peer_pid(const struct qmp *qmp);
 int qmp_execute(struct qmp *qmp, const char *command, struct json_object *arguments,
 		struct json_object **ret, struct error *err);
 
-/* Gives QEMU the descriptor @fd (which stays ours, too) under @name: QMP's getfd. */
-int qmp_send_fd(struct qmp *qmp, int fd, const char *name, struct error *err);
-
 /* For the answer to one command, in milliseconds. */
 unsigned int qmp_timeout_ms(const struct qmp *qmp);
+/* The same, and with the descriptor @fd, which QEMU gets a copy of. */
+int qmp_execute_passing(struct qmp *qmp, const char *command, struct json_object *arguments, int fd,
+			struct json_object **ret, struct error *err);
 
 /* Executes a line of QEMU's human monitor. What it prints is the caller's, to be freed with free(). */
 int qmp_hmp(struct qmp *qmp, char **ret_text, struct error *err, const char *format, ...)

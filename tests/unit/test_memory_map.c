@@ -162,12 +162,45 @@ static void test_limits(void **state)
 	assert_string_equal(map.regions[0].name, "");
 }
 
+static void test_address(void **state)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} cases[] = {
+		{ "Host virtual address for 0x100000000 (outguard-vault-1) is 0x7f0000001000\r\n",
+		  0 },
+		{ "Host virtual address for 0x100000000 (/objects/outguard-vault-1) is "
+		  "0x7f0000001000\r\n",
+		  0 },
+		{ "Host virtual address for 0x100000000 (outguard-vault-10) is 0x7f0000001000\r\n",
+		  -EAGAIN },
+		{ "Host virtual address for 0x100000001 (outguard-vault-1) is 0x7f0000001000\r\n",
+		  -EAGAIN },
+		{ "Host virtual address for 0x100000000 (outguard-vault-1", -EAGAIN },
+		{ "Host virtual address for 0x100000000 (", -EAGAIN },
+		{ "Memory at address 0x100000000 is not RAM\r\n", -EAGAIN },
+		{ "No memory is mapped at address 0x100000000\r\n", -EAGAIN },
+		{ "", -EAGAIN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t address = 0;
+
+		assert_int_equal(memory_map_parse_address(&address, cases[i].text, 1ull << 32,
+							  "outguard-vault-1"),
+				 cases[i].code);
+		assert_int_equal(address, cases[i].code ? 0 : 0x7f0000001000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_regions), cmocka_unit_test(test_ram),
 		cmocka_unit_test(test_find),	cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_limits),	cmocka_unit_test(test_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

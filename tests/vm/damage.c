@@ -22,11 +22,13 @@
 static void *translated(const struct profile *profile, const struct ram *ram, uint64_t va,
 			size_t size)
 {
+	const struct ram_range *range;
 	uint64_t pa;
 
 	if (!va || space_translate(profile_space(profile), va, &pa, NULL) < 0)
 		return NULL;
-	return ram_at(ram, pa, size);
+	range = ram_find(ram, pa, size);
+	return range && range->host ? range->host + (pa - range->gpa) : NULL;
 }
 
 /* A piece of the guest's memory, wiped and put back. */
@@ -107,10 +109,8 @@ static void change_site(struct wounds *wounds, const struct profile *profile, co
 
 static void change_work(struct wounds *wounds, const struct profile *profile, const struct ram *ram)
 {
-	uint64_t work = profile_symbol(profile, "shepherd"), other = profile_symbol(profile, "vmsta"
-											     "t_"
-											     "updat"
-											     "e");
+	uint64_t work = profile_symbol(profile, "shepherd");
+	uint64_t other = profile_symbol(profile, "vmstat_update");
 	struct profile_field func;
 	void *at;
 
