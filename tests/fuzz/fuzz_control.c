@@ -31,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(!memchr(line, '\n', n));
 	assert(control_parse(&again, line, n, &err) == 0);
 	assert(request.verb == again.verb && request.last == again.last &&
-	       request.wait == again.wait && request.follow == again.follow &&
-	       request.text == again.text);
+	       request.wait == again.wait && request.hot_plug == again.hot_plug &&
+	       request.follow == again.follow && request.text == again.text);
 	assert(strcmp(request.name, again.name) == 0 && strcmp(request.qmp, again.qmp) == 0 &&
 	       strcmp(request.policy, again.policy) == 0);
 	return 0;

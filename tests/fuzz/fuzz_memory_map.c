@@ -16,9 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	_cleanup_(freep) char *text = strndup((const char *)data, size);
 	struct memory_region parts[4];
 	struct cpu cpus[2];
+	uint64_t address;
 
 	assert(text);
 	registers_parse(text, cpus, ARRAY_SIZE(cpus), NULL);
+	memory_map_parse_address(&address, text, 1ull << 32, "outguard-vault-1");
 	if (memory_map_parse(&map, text, NULL) < 0)
 		return 0;
 	assert(map.n_regions && map.n_regions <= MEMORY_MAP_MAX_REGIONS);

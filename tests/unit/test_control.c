@@ -113,13 +113,15 @@ static void test_round_trip(void **state)
 	assert_int_equal(to.last, 7);
 }
 
-static void test_allow_partial(void **state)
+static void test_attach_options(void **state)
 {
 	const struct control_request from = { .verb = CONTROL_ATTACH,
 					      .name = "a",
 					      .qmp = "/q",
 					      .policy = "/p",
-					      .allow_partial = true };
+					      .allow_partial = true,
+					      .hot_plug = true,
+					      .last = UINT32_MAX };
 	_cleanup_(json_object_putp) struct json_object *object = control_print(&from);
 	struct control_request to;
 	struct error err = { 0 };
@@ -128,9 +130,11 @@ static void test_allow_partial(void **state)
 
 	(void)state;
 	assert_int_equal(control_parse(&to, line, size, &err), 0);
-	assert_true(to.allow_partial && !to.wait);
+	assert_true(to.allow_partial && to.hot_plug && !to.wait);
 	assert_int_equal(control_parse(&to, ATTACH, strlen(ATTACH), &err), 0);
-	assert_false(to.allow_partial);
+	assert_false(to.allow_partial || to.hot_plug);
+	line = "{\"verb\":\"detach\",\"name\":\"a\",\"hot_plug\":true}";
+	assert_int_equal(control_parse(&to, line, strlen(line), &err), -EINVAL);
 }
 
 static void test_not_terminated(void **state)
@@ -186,7 +190,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_allow_partial),
+		cmocka_unit_test(test_attach_options),
 		cmocka_unit_test(test_not_terminated),
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_strange_replies),

@@ -311,6 +311,57 @@ static void test_commands(void **state)
 	server_stop(&server);
 }
 
+/* Takes one command with a descriptor, and writes into that. */
+static void serve_passed_fd(struct server *server)
+{
+	char line[256] = "", control[CMSG_SPACE(sizeof(int))];
+	struct iovec data = { .iov_base = line, .iov_len = sizeof(line) - 1 };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *header;
+	int fd;
+
+	say(server, GREETING);
+	answer(server, "{\"return\": {}, \"id\": %d}\r\n");
+	if (recvmsg(server->fd, &message, 0) <= 0 || !strstr(line, "\"add-fd\""))
+		return;
+	header = CMSG_FIRSTHDR(&message);
+	if (!header || header->cmsg_type != SCM_RIGHTS)
+		return;
+	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	if (write(fd, "passed", 6) == 6)
+		say(server, "{\"return\": {\"fd\": 7, \"fdset-id\": 3}, \"id\": 2}\r\n");
+	close(fd);
+	answer(server, "{\"return\": {}, \"id\": %d}\r\n");
+}
+
+static void test_passed_fd(void **state)
+{
+	struct json_object *result = NULL;
+	struct server server = { 0 };
+	struct error err = { 0 };
+	struct qmp *qmp = NULL;
+	char text[8] = "";
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	server_start(&server, serve_passed_fd);
+	assert_int_equal(qmp_open(&qmp, server.path, 20000, &err), 0);
+	assert_int_equal(qmp_execute_passing(qmp, "add-fd", NULL, pair[1], &result, &err), 0);
+	assert_int_equal(json_object_get_int(json_object_object_get(result, "fd")), 7);
+	json_object_put(result);
+	assert_int_equal(read(pair[0], text, sizeof(text) - 1), 6);
+	assert_string_equal(text, "passed");
+	assert_int_equal(qmp_execute(qmp, "stop", NULL, NULL, &err), 0); /* and nothing with it */
+	close(pair[0]);
+	close(pair[1]);
+	qmp_free(qmp);
+	server_stop(&server);
+}
+
 /* The first command is answered when the second has come: so it has been given up on. */
 static void serve_late_answer(struct server *server)
 {
@@ -446,7 +497,7 @@ int main(void)
 		cmocka_unit_test(test_no_connection),	cmocka_unit_test(test_no_socket),
 		cmocka_unit_test(test_full_backlog),	cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_late_answer),	cmocka_unit_test(test_events),
-		cmocka_unit_test(test_too_many_events),
+		cmocka_unit_test(test_too_many_events), cmocka_unit_test(test_passed_fd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
