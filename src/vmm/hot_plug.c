@@ -34,6 +34,13 @@
 
 #define DRIVER "ivshmem-plain"
 
+/*
+ * An object of that name is there from the moment when the guest is asked to let go of the devices: it may do so at any
+ * time then, and nobody may use them any more.
+ */
+#define LEAVING "outguard-leaving"
+#define LEAVING_SIZE 4096 /* it has to have one */
+
 /* The ids of the memory backends. */
 struct backends {
 	char vault[32], mailbox[32];
@@ -260,18 +267,28 @@ static struct json_object *list_names(struct qmp *qmp, const char *path)
 	return list;
 }
 
+static bool has_name(struct qmp *qmp, const char *path, const char *name)
+{
+	_cleanup_(json_object_putp) struct json_object *list = list_names(qmp, path);
+	const char *there;
+	size_t at = 0;
+
+	while ((there = next_name(list, &at)))
+		if (strcmp(there, name) == 0)
+			return true;
+	return false;
+}
+
 /* A device's name is there until the guest has let go of it. */
 bool hot_plug_is_there(struct qmp *qmp)
 {
-	_cleanup_(json_object_putp) struct json_object *list = list_names(qmp, "/machine/"
-									       "peripheral");
-	const char *name;
-	size_t at = 0;
+	return has_name(qmp, "/machine/peripheral", HOT_PLUG_VAULT) ||
+	       has_name(qmp, "/machine/peripheral", HOT_PLUG_MAILBOX);
+}
 
-	while ((name = next_name(list, &at)))
-		if (strcmp(name, HOT_PLUG_VAULT) == 0 || strcmp(name, HOT_PLUG_MAILBOX) == 0)
-			return true;
-	return false;
+bool hot_plug_is_leaving(struct qmp *qmp)
+{
+	return has_name(qmp, "/objects", LEAVING);
 }
 
 int hot_plug_backend(struct qmp *qmp, const char *id, char *buf, size_t size, struct error *err)
@@ -303,6 +320,14 @@ static void ask_to_go(struct qmp *qmp, const char *id)
 	qmp_execute(qmp, "device_del", arguments, NULL, NULL);
 }
 
+static int mark_leaving(struct qmp *qmp, struct error *err)
+{
+	if (hot_plug_is_leaving(qmp))
+		return 0;
+	return qmp_execute(qmp, "object-add", backend("memory-backend-ram", LEAVING, LEAVING_SIZE),
+			   NULL, err);
+}
+
 static int wait_until_gone(struct qmp *qmp, struct error *err)
 {
 	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + UNPLUG_TIMEOUT_NS;
@@ -310,10 +335,9 @@ static int wait_until_gone(struct qmp *qmp, struct error *err)
 	while (hot_plug_is_there(qmp)) {
 		if (clock_ns(CLOCK_MONOTONIC) >= deadline)
 			return error_set(err, -ETIMEDOUT,
-					 "the guest has not given back the PCI devices that were "
-					 "plugged in; they stay, and the next attach uses them "
-					 "(or, by hand: device_del " HOT_PLUG_VAULT
-					 " and " HOT_PLUG_MAILBOX ", then object-del)");
+					 "the guest has not let go of the PCI devices that were "
+					 "plugged "
+					 "in; they stay, unused, until it does or is reset");
 		poll(NULL, 0, UNPLUG_LOOK_MS);
 	}
 	return 0;
@@ -326,7 +350,8 @@ static void delete_backends(struct qmp *qmp)
 	size_t at = 0;
 
 	while ((name = next_name(list, &at)))
-		if (strncmp(name, HOT_PLUG_VAULT "-", sizeof(HOT_PLUG_VAULT)) == 0 ||
+		if (strcmp(name, LEAVING) == 0 ||
+		    strncmp(name, HOT_PLUG_VAULT "-", sizeof(HOT_PLUG_VAULT)) == 0 ||
 		    strncmp(name, HOT_PLUG_MAILBOX "-", sizeof(HOT_PLUG_MAILBOX)) == 0)
 			delete_backend(qmp, name, NULL);
 }
@@ -336,6 +361,9 @@ int hot_unplug(struct qmp *qmp, struct error *err)
 	int r = 0;
 
 	if (hot_plug_is_there(qmp)) {
+		r = mark_leaving(qmp, err);
+		if (r < 0)
+			return r;
 		ask_to_go(qmp, HOT_PLUG_VAULT);
 		ask_to_go(qmp, HOT_PLUG_MAILBOX);
 		r = wait_until_gone(qmp, err);

@@ -24,6 +24,9 @@ int hot_plug(struct qmp *qmp, struct error *err);
 /* Has the VM a device of ours that was plugged in? */
 bool hot_plug_is_there(struct qmp *qmp);
 
+/* Has the guest been asked to let go of them? It may at any time, then. */
+bool hot_plug_is_leaving(struct qmp *qmp);
+
 /* The id of the memory backend behind the device @id, into @buf. -ENODEV when there is no such device. */
 int hot_plug_backend(struct qmp *qmp, const char *id, char *buf, size_t size, struct error *err);
 

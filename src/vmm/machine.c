@@ -532,6 +532,11 @@ static int find_ids(struct machine *machine, struct error *err)
 	machine->plugged_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!machine->plugged_in) /* unless it was started with them */
 		return 0;
+	if (hot_plug_is_leaving(machine->qmp))
+		return error_set(err, -ENODEV,
+				 "the guest has not let go yet of the devices that were plugged "
+				 "into the "
+				 "VM before; --hot-plug plugs in new ones when it has");
 	r = hot_plug_backend(machine->qmp, HOT_PLUG_VAULT, machine->vault_id,
 			     sizeof(machine->vault_id), err);
 	if (r >= 0)
