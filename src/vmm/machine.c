@@ -74,6 +74,7 @@ struct machine {
 	bool has_devices, plugged_in;
 	uint64_t plugged_ns;
 	bool stopped; /* by us */
+	bool was_stopped; /* when machine_stop() was called */
 };
 
 /* Questions to QEMU */
@@ -478,6 +479,49 @@ static int find_ram(struct machine *machine, const struct memory_map *map, struc
 	return 0;
 }
 
+/* One that is gone from the map may come back under its name with another file. */
+static void drop_unused_blocks(struct machine *machine, const struct memory_map *map)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < machine->n_blocks; i++) {
+		struct block *block = &machine->blocks[i];
+
+		if (is_device(block) || memory_map_ram(map, block->id, NULL, 0)) {
+			machine->blocks[n++] = *block;
+			continue;
+		}
+		if (block->host)
+			munmap(block->host, block->size);
+		free(block->id);
+	}
+	memset(&machine->blocks[n], 0, (machine->n_blocks - n) * sizeof(machine->blocks[0]));
+	machine->n_blocks = n;
+}
+
+int machine_refresh_memory(struct machine *machine, struct error *err)
+{
+	_cleanup_(memory_map_deinit) struct memory_map map = { 0 };
+	const struct ram before = machine->ram;
+	int r;
+
+	r = query_memory_map(machine, &map, err);
+	if (r >= 0)
+		r = find_blocks(machine, err);
+	if (r < 0)
+		return r;
+	machine->ram.n_ranges = 0;
+	r = find_ram(machine, &map, err);
+	if (r < 0) {
+		machine->ram = before;
+		return r;
+	}
+	drop_unused_blocks(machine, &map);
+	return machine->ram.n_ranges != before.n_ranges ||
+	       memcmp(machine->ram.ranges, before.ranges,
+		      before.n_ranges * sizeof(before.ranges[0])) != 0;
+}
+
 /* Our devices */
 
 /* Is the block behind a PCI device? Until the guest maps its BAR, only the list of RAM blocks tells. */
@@ -878,8 +922,13 @@ int machine_status(struct machine *machine, char *buf, size_t size, struct error
 
 int machine_stop(struct machine *machine, struct error *err)
 {
-	int r = qmp_execute(machine->qmp, "stop", NULL, NULL, err);
+	char running[8];
+	int r = query_string(machine, "query-status", "running", running, sizeof(running), err);
 
+	if (r < 0)
+		return r;
+	machine->was_stopped = strcmp(running, "true") != 0;
+	r = qmp_execute(machine->qmp, "stop", NULL, NULL, err);
 	machine->stopped = r >= 0;
 	return r;
 }
@@ -890,10 +939,14 @@ int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct erro
 	uint64_t before = qmp_event_time(machine->qmp, QMP_EVENT_RESUME), stopped, resumed;
 	int r;
 
+	if (ret_paused_us)
+		*ret_paused_us = 0;
+	machine->stopped = false;
+	if (machine->was_stopped)
+		return 0;
 	r = qmp_execute(machine->qmp, "cont", NULL, NULL, err);
 	if (r < 0)
 		return r;
-	machine->stopped = false;
 	stopped = qmp_event_time(machine->qmp, QMP_EVENT_STOP);
 	resumed = qmp_event_time(machine->qmp, QMP_EVENT_RESUME);
 	if (ret_paused_us)
@@ -956,6 +1009,9 @@ int machine_next_event(struct machine *machine, struct machine_event *ret)
 		[QMP_EVENT_SHUTDOWN] = MACHINE_EVENT_SHUTDOWN,
 		[QMP_EVENT_STOP] = MACHINE_EVENT_STOP,
 		[QMP_EVENT_RESUME] = MACHINE_EVENT_RESUME,
+		[QMP_EVENT_DEVICE_OST] = MACHINE_EVENT_DEVICES,
+		[QMP_EVENT_DEVICE_DELETED] = MACHINE_EVENT_DEVICES,
+		[QMP_EVENT_MEMORY_SIZE] = MACHINE_EVENT_DEVICES,
 		[QMP_EVENT_CLOSED] = MACHINE_EVENT_CLOSED,
 	};
 	struct qmp_event event;

@@ -35,6 +35,7 @@ enum machine_event_type {
 	MACHINE_EVENT_SHUTDOWN, /* the guest powered off, or QEMU was told to quit */
 	MACHINE_EVENT_STOP, /* vCPUs stopped (by us or by anyone) */
 	MACHINE_EVENT_RESUME,
+	MACHINE_EVENT_DEVICES, /* a device, maybe memory, has come or gone */
 	MACHINE_EVENT_CLOSED, /* the QMP socket closed: QEMU is gone. Last event there is. */
 };
 
@@ -89,6 +90,12 @@ int machine_unplug(struct machine *machine, struct error *err);
  */
 int machine_refresh_devices(struct machine *machine, struct error *err);
 
+/*
+ * Asks QEMU again what the guest's RAM is (memory may have been plugged in or out). Returns 1 when that has changed, 0 when
+ * not, or an error: then it is as it was. What ram_find() gave before may be gone.
+ */
+int machine_refresh_memory(struct machine *machine, struct error *err);
+
 /* Number of vCPUs and their registers. Fills at most @n; returns how many there are, or an error. */
 int machine_cpus(struct machine *machine, struct cpu *cpus, size_t n, struct error *err);
 
@@ -112,7 +119,8 @@ int machine_status(struct machine *machine, char *buf, size_t size, struct error
 
 /*
  * Stops and resumes the vCPUs. machine_stop() returns once all have stopped. machine_resume() sets
- * *@ret_paused_us, if asked for, to the time between QEMU's own STOP and RESUME stamps.
+ * *@ret_paused_us, if asked for, to the time between QEMU's own STOP and RESUME stamps. A VM that somebody else had
+ * stopped before stays stopped.
  */
 int machine_stop(struct machine *machine, struct error *err);
 int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct error *err);

@@ -47,8 +47,14 @@ struct qmp {
 };
 
 static const char *const event_names[] = {
-	[QMP_EVENT_RESET] = "RESET",   [QMP_EVENT_SHUTDOWN] = "SHUTDOWN", [QMP_EVENT_STOP] = "STOP",
-	[QMP_EVENT_RESUME] = "RESUME", [QMP_EVENT_CLOSED] = "", /* ours: never in QMP */
+	[QMP_EVENT_RESET] = "RESET",
+	[QMP_EVENT_SHUTDOWN] = "SHUTDOWN",
+	[QMP_EVENT_STOP] = "STOP",
+	[QMP_EVENT_RESUME] = "RESUME",
+	[QMP_EVENT_DEVICE_OST] = "ACPI_DEVICE_OST",
+	[QMP_EVENT_DEVICE_DELETED] = "DEVICE_DELETED",
+	[QMP_EVENT_MEMORY_SIZE] = "MEMORY_DEVICE_SIZE_CHANGE",
+	[QMP_EVENT_CLOSED] = "", /* ours: never in QMP */
 };
 _Static_assert(ARRAY_SIZE(event_names) == QMP_N_EVENT_TYPES, "a name for each");
 _Static_assert(QMP_MAX_EVENTS > QMP_N_EVENT_TYPES, "a full queue holds some type twice");

@@ -24,6 +24,9 @@ enum qmp_event_type {
 	QMP_EVENT_SHUTDOWN,
 	QMP_EVENT_STOP,
 	QMP_EVENT_RESUME,
+	QMP_EVENT_DEVICE_OST, /* the guest has dealt with a hot-plug */
+	QMP_EVENT_DEVICE_DELETED,
+	QMP_EVENT_MEMORY_SIZE, /* of a virtio-mem device */
 	QMP_EVENT_CLOSED, /* the connection ended; nothing comes after it */
 	QMP_N_EVENT_TYPES,
 };
