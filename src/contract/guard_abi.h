@@ -160,7 +160,9 @@ struct guard_vault {
 	uint64_t unused_table[7];
 
 	uint64_t consumed; /* ring records before this one have been handled */
-	uint64_t unused_consumed[7];
+	uint64_t told[2]; /* the host's: events told of these records, at [consumed % 2] */
+	uint64_t beat; /* the host's: its clock, when it last looked. Another value: an earlier state was loaded */
+	uint64_t unused_consumed[4];
 
 	uint64_t guest_space; /* the guest's own mount name space, by its sequence number */
 

@@ -242,6 +242,7 @@ struct json_object *facts_session(const struct session *session)
 	put(to, "qemu", qemu_facts(session->machine));
 	put(to, "policy", policy_facts(session->policy));
 	put_bool(to, "settled", session_is_settled(session));
+	put_bool(to, "stopped", session->stopped);
 	put_number(to, "resets", session->n_resets);
 	put(to, "events", events_facts(session));
 	if (session->state == SESSION_GUARDING)

@@ -62,7 +62,7 @@ struct event_container {
 };
 
 struct event {
-	uint64_t sequence; /* counts a VM's events from its attach, without a gap: a loss behind outguard would show */
+	uint64_t sequence; /* counts a VM's events from when its guard was put in place, without a gap: a loss would show */
 	uint64_t time_ns; /* host's CLOCK_REALTIME when the host took it */
 	uint64_t guest_time_ns; /* guest's CLOCK_REALTIME when it happened */
 	const char *vm;

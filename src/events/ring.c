@@ -18,6 +18,7 @@ void ring_init(struct ring *ring, void *mailbox, size_t size, struct guard_vault
 	ring->vault = vault;
 	ring->n_slots = ring_slots(size);
 	ring->next = vault->consumed;
+	ring->n_told = vault->told[ring->next % 2];
 }
 
 static const struct guard_record *slot(const struct ring *ring)
@@ -77,11 +78,18 @@ enum guard_record_type ring_next(struct ring *ring, uint64_t now_ns)
 	return 0;
 }
 
+/* The number beside the one in force is written first: the store of `consumed` brings both into force. */
 void ring_done(struct ring *ring)
 {
 	ring->next++;
 	ring->waiting_since_ns = 0;
+	ring_note_told(ring);
 	__atomic_store_n(&ring->vault->consumed, ring->next, __ATOMIC_SEQ_CST);
+}
+
+void ring_note_told(struct ring *ring)
+{
+	__atomic_store_n(&ring->vault->told[ring->next % 2], ring->n_told, __ATOMIC_RELEASE);
 }
 
 uint64_t ring_lost(const struct ring *ring)

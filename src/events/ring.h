@@ -17,6 +17,7 @@ struct ring {
 	struct guard_vault *vault; /* `consumed` is here, where the guest cannot turn it back */
 	uint64_t n_slots;
 	uint64_t next; /* position of the next record */
+	uint64_t n_told; /* events: see ring_done() */
 	uint64_t waiting_since_ns; /* next is taken but not given yet; 0: it is not */
 	uint64_t abused; /* impossible counters, unknown types */
 	uint64_t skipped; /* slots taken and not given for RING_STUCK_NS */
@@ -36,14 +37,19 @@ struct ring {
 /* Slots that a mailbox of @size bytes has. */
 uint64_t ring_slots(size_t size);
 
+/* Goes on where whoever had the ring before left off: next and n_told are as they were after their last ring_done(). */
 void ring_init(struct ring *ring, void *mailbox, size_t size, struct guard_vault *vault);
 
 /*
  * Takes the next record into ring->copy. Returns its type, or 0 when there is none now. @now_ns: any monotonic
- * clock. Call ring_done() when it has been handled: guest processes may be waiting for that.
+ * clock. Call ring_done() when it has been handled: guest processes may be waiting for that. It notes n_told, in the
+ * same instant: a successor neither goes on counting too early nor too late.
  */
 enum guard_record_type ring_next(struct ring *ring, uint64_t now_ns);
 void ring_done(struct ring *ring);
+
+/* Notes n_told for events that do not come from a record. */
+void ring_note_told(struct ring *ring);
 
 /* Records the guard gave up because the ring stayed full. The guest's word. */
 uint64_t ring_lost(const struct ring *ring);

@@ -155,6 +155,13 @@ int lock_take(struct lock **ret, const struct machine *machine, const char *qmp_
 	return 0;
 }
 
+void lock_beside(const struct lock *lock, const char *what, char *buf, size_t size)
+{
+	const char *name = strrchr(lock->path, '/') + 1; /* "vault-..." */
+
+	snprintf(buf, size, "%.*s%s-%s", (int)(name - lock->path), lock->path, what, name);
+}
+
 static int check_file(int directory, const char *name, const struct stat *socket, struct error *err)
 {
 	_cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -29,4 +29,7 @@ int lock_take(struct lock **ret, const struct machine *machine, const char *qmp_
 /* Accepts NULL. Returns NULL. */
 struct lock *lock_free(struct lock *lock);
 
+/* Path of another file for the same vault, beside the lock: @what says which. */
+void lock_beside(const struct lock *lock, const char *what, char *buf, size_t size);
+
 #endif

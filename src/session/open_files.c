@@ -66,7 +66,7 @@ static void tell_one(const struct looking *looking, uint32_t operation)
 		&looking->best->plan->policy->rules[looking->best->item->rule];
 	struct container *container = looking->best->container;
 	struct event event = {
-		.sequence = session->n_events++,
+		.sequence = session->ring.n_told++,
 		.time_ns = clock_ns(CLOCK_REALTIME),
 		.vm = session->name,
 		.rule = rule->name,
@@ -101,6 +101,9 @@ static void tell_one(const struct looking *looking, uint32_t operation)
 	snprintf(event.file.path, sizeof(event.file.path), "%s", looking->path);
 	snprintf(event.process.name, sizeof(event.process.name), "%s", task->name);
 	tell_container(session, &event.container, container);
+	/* First: a daemon that dies here leaves a gap, for the next one tells of all open files anyway. */
+	ring_note_told(&session->ring);
+	session->n_events++;
 	session->sink(&event, session->sink_data);
 }
 

@@ -325,7 +325,7 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 	const struct guard_file_record *record = sought->record;
 	const struct watch *watch = find_watch(session, sought, operation);
 	struct event event = {
-		.sequence = session->n_events,
+		.sequence = session->ring.n_told,
 		.time_ns = clock_ns(CLOCK_REALTIME),
 		.guest_time_ns = record->record.time_ns,
 		.vm = session->name,
@@ -351,6 +351,7 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 	session->n_denied += event.denied;
 	session->n_unattributed += !watch;
 	session->sink(&event, session->sink_data);
+	session->ring.n_told++; /* noted when the record is done: see ring.h */
 }
 
 /* The guard waits: which rules with host names hold for the containers whose file this is? */
@@ -386,31 +387,29 @@ static void tell_all(struct session *session)
 	}
 }
 
-/* Keeps a copy of the record for later. False when there is no room: then it has to be told as it is. */
+/* Keeps the record for later. False when there is no room: then it has to be told as it is. */
 static bool hold(struct session *session)
 {
-	struct held *held = &session->held;
+	const struct held_mark mark = {
+		.entry = session->place.entry,
+		.phys_base = session->place.phys_base,
+		.n_told = session->ring.n_told,
+	};
 
-	if (held->n == session->ring.n_slots)
-		return false;
-	if (!held->records)
-		held->records = malloc(session->ring.n_slots * sizeof(*held->records));
-	if (!held->records)
-		return false;
-	memcpy(held->records[held->n++], session->ring.copy.bytes, GUARD_SLOT_SIZE);
-	return true;
+	return held_add(&session->held, session->ring.copy.bytes, session->ring.next, &mark);
 }
 
+/* A daemon that dies before their number is noted tells them all by the same numbers again. */
 void report_held(struct session *session)
 {
-	struct held held = session->held;
-
-	session->held = (struct held){ 0 };
-	for (size_t i = 0; i < held.n; i++) {
-		memcpy(session->ring.copy.bytes, held.records[i], GUARD_SLOT_SIZE);
+	if (!session->held.n)
+		return;
+	for (size_t i = 0; i < session->held.n; i++) {
+		memcpy(session->ring.copy.bytes, session->held.records[i], GUARD_SLOT_SIZE);
 		tell_all(session);
 	}
-	free(held.records);
+	ring_note_told(&session->ring);
+	held_done(&session->held);
 }
 
 void report_file(struct session *session)

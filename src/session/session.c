@@ -10,6 +10,7 @@
 #include "session/enter.h"
 #include "session/follow.h"
 #include "session/layers.h"
+#include "session/life.h"
 #include "session/report.h"
 #include "session/sweep.h"
 #include "session/tell.h"
@@ -17,39 +18,21 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-#define MAX_CPUS 64
 #define RECORDS_PER_POLL 512
+#define HELD_RINGS 8 /* as many records as fit into so many rings are held */
+#define HELD_PER_SECOND 4000 /* so that they last for some seconds, whatever the guest does */
 #define RETRY_NS 500000000ULL
 #define REMOVE_TIMEOUT_MS 10000
 #define ASSIGN_LOOK_US 100000
 
 DEFINE_CLEANUP(struct session *, session_leave)
 
-static struct guard_vault *vault_of(const struct session *session)
-{
-	return (struct guard_vault *)machine_vault(session->machine)->host;
-}
-
-/* Reads the profile by whichever vCPU is in a state that shows the kernel. */
-static int read_profile(struct session *session, struct error *err)
-{
-	struct cpu cpus[MAX_CPUS];
-	int n = machine_cpus(session->machine, cpus, MAX_CPUS, err), r = -EAGAIN;
-
-	if (n < 0)
-		return n;
-	for (int i = 0; i < n && i < MAX_CPUS && r == -EAGAIN; i++)
-		r = profile_read(&session->profile, machine_ram(session->machine), &cpus[i], err);
-	return r;
-}
-
 /* Lets go of everything that belongs to one life of the guest's kernel. The guest is not touched. */
 static void forget_kernel(struct session *session)
 {
 	errands_clear(&session->errands);
 	views_clear(&session->views);
-	free(session->held.records);
-	session->held = (struct held){ 0 };
+	held_deinit(&session->held);
 	session->watches = watches_free(session->watches);
 	session->table = table_free(session->table);
 	containers_clear(&session->containers);
@@ -66,12 +49,10 @@ static void forget_old_policy(struct session *session)
 	session->old_policy = policy_free(session->old_policy);
 }
 
-struct session *session_leave(struct session *session)
+struct session *session_hand_over(struct session *session)
 {
 	if (!session)
 		return NULL;
-	if (session->arm.machine && session->state == SESSION_GUARDING)
-		__atomic_store_n(&vault_of(session)->host_away, 1, __ATOMIC_SEQ_CST);
 	forget_kernel(session);
 	forget_old_policy(session);
 	session->plan = plan_free(session->plan);
@@ -82,6 +63,13 @@ struct session *session_leave(struct session *session)
 	return NULL;
 }
 
+struct session *session_leave(struct session *session)
+{
+	if (session && session->arm.machine && session->state == SESSION_GUARDING)
+		__atomic_store_n(&session_vault(session)->host_away, 1, __ATOMIC_SEQ_CST);
+	return session_hand_over(session);
+}
+
 static void set_flags(const struct session *session, const struct policy *policy)
 {
 	uint64_t flags = 0;
@@ -90,17 +78,55 @@ static void set_flags(const struct session *session, const struct policy *policy
 		flags |= GUARD_REFUSE_UNRESOLVED;
 	if (policy->lazy)
 		flags |= GUARD_LAZY;
-	__atomic_store_n(&vault_of(session)->flags, flags, __ATOMIC_RELAXED);
+	__atomic_store_n(&session_vault(session)->flags, flags, __ATOMIC_RELAXED);
+}
+
+/* What another daemon had taken from the ring, and not told yet. */
+static void take_up_held(struct session *session)
+{
+	const struct held_mark mark = {
+		.entry = session->place.entry,
+		.phys_base = session->place.phys_base,
+		.n_told = session->ring.n_told,
+	};
+	char path[96];
+
+	lock_beside(session->lock, "held", path, sizeof(path));
+	held_init(&session->held, path, &mark, session->arm.adopted, session->ring.next,
+		  HELD_RINGS * session->ring.n_slots);
+}
+
+/* Events are numbered on: from where another daemon left off, or, when the guest has another kernel, from where we are. */
+static void take_up_ring(struct session *session)
+{
+	const struct machine_device *mailbox = machine_mailbox(session->machine);
+	uint64_t n_told = session->ring.n_told;
+
+	ring_init(&session->ring, mailbox->host, mailbox->size, session_vault(session));
+	if (session->ring.n_told < n_told)
+		session->ring.n_told = n_told;
+	ring_note_told(&session->ring);
+	session->n_lost_told = 0;
+	take_up_held(session);
+}
+
+/* One that somebody has stopped is guarded all the same, and stays stopped. */
+static void take_up_status(struct session *session)
+{
+	char status[32];
+
+	session->stopped = machine_status(session->machine, status, sizeof(status), NULL) == 0 &&
+			   strcmp(status, "running") != 0;
+	session->stopped_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 /* The host's side of a guard that has just been put in place, or was found there. */
 static int take_up(struct session *session, struct error *err)
 {
 	const struct machine_device *vault = machine_vault(session->machine);
-	const struct machine_device *mailbox = machine_mailbox(session->machine);
 	int r;
 
-	vault_of(session)->host_away = 0;
+	session_vault(session)->host_away = 0;
 	r = table_new(&session->table, vault->host, vault->size, session->arm.adopted, err);
 	if (r < 0)
 		return r;
@@ -112,12 +138,12 @@ static int take_up(struct session *session, struct error *err)
 		r = watches_begin(session->watches, err);
 	if (r < 0)
 		return r;
-	ring_init(&session->ring, mailbox->host, mailbox->size, vault_of(session));
+	take_up_ring(session);
 	session->errands.last_id =
 		clock_ns(CLOCK_MONOTONIC); /* not an id that an earlier daemon used */
-	vault_of(session)->guest_space = session->guest_mnt_ns;
+	session_vault(session)->guest_space = session->guest_mnt_ns;
 	set_flags(session, session->plan->policy);
-	session->names_sequence = plan_publish(session->plan, vault_of(session));
+	session->names_sequence = plan_publish(session->plan, session_vault(session));
 	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
 	return 0;
 }
@@ -129,7 +155,7 @@ static int need_devices(struct session *session, struct error *err)
 
 	if (r != -ENODEV || !session->hot_plug)
 		return r;
-	r = read_profile(session, err);
+	r = life_read_profile(session, err);
 	session->profile = profile_free(session->profile);
 	if (r == 0)
 		r = machine_plug_in(session->machine, err);
@@ -146,7 +172,7 @@ static int arm_session(struct session *session, struct error *err)
 	if (r == 0 && !session->lock)
 		r = lock_take(&session->lock, session->machine, session->qmp_path, err);
 	if (r == 0)
-		r = read_profile(session, err);
+		r = life_read_profile(session, err);
 	if (r == 0)
 		r = kernel_new(&session->kernel, session->profile, err);
 	if (r == 0 && caches_new(&session->caches, session->kernel, session->profile, NULL) < 0)
@@ -171,6 +197,8 @@ static int arm_session(struct session *session, struct error *err)
 	session->state = SESSION_GUARDING;
 	session->told_open_files = false;
 	session->attached_ns = clock_ns(CLOCK_MONOTONIC);
+	take_up_status(session);
+	life_begin(session, session->attached_ns);
 	return 0;
 }
 
@@ -261,32 +289,6 @@ static bool drain(struct session *session, uint64_t n)
 	return any;
 }
 
-/* May devices that were plugged in go: does nothing in the guest use them any more? */
-static bool may_unplug(const struct session *session, int removed)
-{
-	if (session->state == SESSION_GUARDING)
-		return removed == 0;
-	return session->state == SESSION_WAITING && (session->plugged_in || session->n_resets);
-}
-
-int session_detach(struct session *session, struct error *err)
-{
-	int r = 0;
-
-	if (session->state == SESSION_GUARDING) {
-		drain(session, session->ring.n_slots);
-		r = arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, err);
-		drain(session, session->ring.n_slots);
-	}
-	if (may_unplug(session, r)) {
-		session->state = SESSION_ENDED;
-		forget_kernel(session); /* nothing looks into the vault any more */
-		unplug(session);
-	}
-	session_leave(session);
-	return r;
-}
-
 int session_load_policy(struct session *session, struct policy *policy, struct error *err)
 {
 	struct plan *plan;
@@ -313,7 +315,7 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	if (session->state == SESSION_GUARDING) {
 		set_flags(session, policy);
 		session->told_open_files = false;
-		session->names_sequence = plan_publish(plan, vault_of(session));
+		session->names_sequence = plan_publish(plan, session_vault(session));
 		views_clear(&session->views);
 		sweep_resolve_all(session);
 	}
@@ -343,7 +345,7 @@ static void run_errands(struct session *session)
 		tell_notice(session, "container-unguarded", POLICY_SEVERITY_CRITICAL, container,
 			    "%s", session->trouble.message);
 	}
-	errands_send(&session->errands, vault_of(session), clock_ns(CLOCK_MONOTONIC));
+	errands_send(&session->errands, session_vault(session), clock_ns(CLOCK_MONOTONIC));
 	if (watches_is_building(session->watches) && session->swept &&
 	    errands_are_done(&session->errands)) {
 		watches_publish(session->watches);
@@ -355,16 +357,60 @@ static void run_errands(struct session *session)
 	}
 }
 
-static void on_reset(struct session *session)
+/* What is still in the ring, or was held back, is told by what is known. */
+static void tell_last(struct session *session)
 {
-	if (session->state != SESSION_GUARDING)
-		return;
-	session->n_resets++;
+	drain(session, session->ring.n_slots);
+	report_held(session);
+}
+
+static void leave_kernel(struct session *session)
+{
+	session->left = session->place;
 	session->state = SESSION_WAITING;
 	session->next_sweep_ns = 0;
 	forget_kernel(session);
+	forget_old_policy(session);
+}
+
+static void on_reset(struct session *session)
+{
+	session->left = (struct kernel_place){ 0 };
+	session->gone = NULL;
+	if (session->state != SESSION_GUARDING)
+		return;
+	session->n_resets++;
+	tell_last(session);
+	leave_kernel(session);
+	session->left = (struct kernel_place){ 0 }; /* no vCPU is in it any more */
 	log_info("%s: the guest was reset; arming again as soon as its kernel is up",
 		 session->name);
+}
+
+static void on_end(struct session *session)
+{
+	if (session->state == SESSION_GUARDING)
+		tell_last(session);
+	session->state = SESSION_ENDED;
+}
+
+static void on_stop(struct session *session)
+{
+	session->stopped = true;
+	session->stopped_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+/* For the guest no time has passed. */
+static void on_resume(struct session *session)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (session->stopped)
+		session->attached_ns += now - session->stopped_ns;
+	session->stopped = false;
+	session->ring.waiting_since_ns = 0;
+	session->errands.sent_ns = now;
+	session->look_at_guard = true;
 }
 
 static void handle_machine_event(struct session *session, const struct machine_event *event)
@@ -375,12 +421,70 @@ static void handle_machine_event(struct session *session, const struct machine_e
 		break;
 	case MACHINE_EVENT_SHUTDOWN:
 	case MACHINE_EVENT_CLOSED:
-		session->state = SESSION_ENDED;
+		on_end(session);
 		break;
 	case MACHINE_EVENT_STOP:
+		on_stop(session);
+		break;
 	case MACHINE_EVENT_RESUME:
+		on_resume(session);
+		break;
+	case MACHINE_EVENT_DEVICES:
+		life_refresh_memory(session);
 		break;
 	}
+}
+
+static bool handle_machine_events(struct session *session)
+{
+	struct machine_event event;
+	bool any = false;
+
+	while (session->state != SESSION_ENDED && machine_next_event(session->machine, &event)) {
+		handle_machine_event(session, &event);
+		any = true;
+	}
+	return any;
+}
+
+/* Whatever it was: the guard is looked for, and put in place where it is not. */
+static void start_again(struct session *session, const char *why)
+{
+	log_info("%s: %s; arming again as soon as the guest's kernel is up", session->name, why);
+	leave_kernel(session);
+	session->gone = why;
+}
+
+static void watch_life(struct session *session, uint64_t now)
+{
+	switch (life_check(session, now)) {
+	case LIFE_GOES_ON:
+		break;
+	case LIFE_OTHER_KERNEL:
+		tell_last(session);
+		start_again(session, "the guest has left its kernel for another, without a reset");
+		break;
+	case LIFE_PUT_BACK:
+		/* What stands in the ring is of another time. */
+		start_again(session, "the VM was put back to an earlier state");
+		break;
+	case LIFE_UNHOOKED:
+		tell_last(session);
+		start_again(session, "the guard is no longer in the guest's kernel");
+		break;
+	}
+}
+
+/* To whoever reads the events: between these two moments nothing was refused. */
+static void tell_gone(struct session *session)
+{
+	if (!session->gone)
+		return;
+	tell_notice(session, "guard-renewed", POLICY_SEVERITY_HIGH, NULL,
+		    "%s; the guard %s in Linux %s", session->gone,
+		    session->arm.adopted ? "was found in place" : "has been put in place again",
+		    profile_release(session->profile));
+	session->gone = NULL;
 }
 
 static void try_to_arm(struct session *session)
@@ -395,6 +499,7 @@ static void try_to_arm(struct session *session)
 	if (r == 0) {
 		log_info("%s: armed", session->name);
 		session->trouble.code = 0;
+		tell_gone(session);
 	} else if (r != session->trouble.code) {
 		session->trouble = err;
 		log_debug("%s: not armed yet: %s", session->name, err.message);
@@ -414,20 +519,42 @@ static void tell_losses(struct session *session)
 	session->n_lost_told = lost;
 }
 
+/* A task may be in memory that has been plugged in since we asked. */
+static void sweep(struct session *session)
+{
+	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
+	session->look_at_guard = true;
+	if (!session->swept)
+		life_refresh_memory(session);
+}
+
+/*
+ * How many records to take now. While file records have to be held, not faster than their room lasts: the ring fills, and
+ * offenders wait a little.
+ */
+static uint64_t drain_limit(const struct session *session)
+{
+	uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - session->attached_ns, most;
+
+	if (!session->arm.adopted || !watches_is_building(session->watches))
+		return RECORDS_PER_POLL;
+	most = RECORDS_PER_POLL + elapsed / (1000000000 / HELD_PER_SECOND);
+	return most > session->held.n ? most - session->held.n : 0;
+}
+
 bool session_poll(struct session *session)
 {
-	struct machine_event event;
-	bool any = false;
+	bool any = handle_machine_events(session);
 
-	while (session->state != SESSION_ENDED && machine_next_event(session->machine, &event)) {
-		handle_machine_event(session, &event);
-		any = true;
-	}
 	if (session->state == SESSION_WAITING)
 		try_to_arm(session);
-	if (session->state != SESSION_GUARDING)
+	/* Of a VM that is stopped, ring and vault may be about to be replaced (loadvm). */
+	if (session->state != SESSION_GUARDING || session->stopped)
 		return any;
-	any |= drain(session, RECORDS_PER_POLL);
+	watch_life(session, clock_ns(CLOCK_MONOTONIC));
+	if (session->state != SESSION_GUARDING)
+		return true;
+	any |= drain(session, drain_limit(session));
 	tell_losses(session);
 	run_errands(session);
 	if (!session->told_open_files && session_is_settled(session)) {
@@ -439,8 +566,37 @@ bool session_poll(struct session *session)
 	    session->ring.next >= session->old_until)
 		forget_old_policy(session);
 	if (clock_ns(CLOCK_MONOTONIC) >= session->next_sweep_ns)
-		sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
+		sweep(session);
 	return any;
+}
+
+/* May devices that were plugged in go: does nothing in the guest use them any more? */
+static bool may_unplug(const struct session *session, int removed)
+{
+	if (session->state == SESSION_GUARDING)
+		return removed == 0;
+	return session->state == SESSION_WAITING && (session->plugged_in || session->n_resets);
+}
+
+/* A kernel that is not there any more is not written to: something else is in its place. */
+int session_detach(struct session *session, struct error *err)
+{
+	int r = 0;
+
+	handle_machine_events(session);
+	if (session->state == SESSION_GUARDING) {
+		drain(session, session->ring.n_slots);
+		if (life_goes_on(session))
+			r = arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, err);
+		tell_last(session);
+	}
+	if (may_unplug(session, r)) {
+		session->state = SESSION_ENDED;
+		forget_kernel(session); /* nothing looks into the vault any more */
+		unplug(session);
+	}
+	session_leave(session);
+	return r;
 }
 
 int session_fd(const struct session *session)

@@ -17,7 +17,9 @@
 #include "profile/profile.h"
 #include "session/containers.h"
 #include "session/errands.h"
+#include "session/held.h"
 #include "session/lock.h"
+#include "session/pulse.h"
 #include "session/views.h"
 #include "session/watches.h"
 #include "util/error.h"
@@ -48,12 +50,6 @@ struct session_config {
 	void *sink_data; /* of both */
 };
 
-/* File records that wait until the containers are known. */
-struct held {
-	char (*records)[GUARD_SLOT_SIZE];
-	size_t n;
-};
-
 /* What a thread was told to do last, to know the same when it comes from its other side: see report.c. */
 struct last_told {
 	uint32_t tid;
@@ -66,6 +62,11 @@ struct last_told {
 	const struct plan_item *made; /* of which it made something new, or NULL */
 };
 #define SESSION_LAST_TOLD 64 /* threads */
+
+/* Where a guest kernel is, by its interrupt table: see profile/locate.h. */
+struct kernel_place {
+	uint64_t entry, phys_base;
+};
 
 struct session {
 	char name[64];
@@ -105,6 +106,19 @@ struct session {
 	uint64_t guest_root; /* dentry of the first process's root directory */
 	uint64_t n_events, n_denied, n_unattributed, n_resets, n_lost_told;
 	uint64_t next_sweep_ns, attached_ns;
+
+	/* See life.h. */
+	struct kernel_place place,
+		left; /* the kernel's that is guarded; its that has gone, until another is found */
+	uint64_t jiffies; /* address; 0: not known */
+	struct pulse pulse;
+	uint64_t next_pulse_ns, next_look_ns;
+	uint64_t beat; /* as last written to the vault */
+	bool look_at_guard; /* at once, without waiting for a doubt */
+	bool stopped; /* the VM is, by somebody else */
+	uint64_t stopped_ns;
+	const char *gone; /* while waiting for another kernel without a reset: why */
+
 	bool told_open_files; /* for the policy in force */
 	bool swept; /* the last walk of the guest's processes went to the end */
 	struct error trouble; /* what status should say is wrong; code 0: nothing */
@@ -125,6 +139,12 @@ int session_detach(struct session *session, struct error *err);
 struct session *session_leave(struct session *session);
 
 /*
+ * The same, for a successor that comes at once: what waits in the guest for the host goes on waiting, for as long as it
+ * would, and a full ring still holds offenders up. Accepts NULL. Returns NULL.
+ */
+struct session *session_hand_over(struct session *session);
+
+/*
  * Replaces the policy (taken over on success). The old one stays in force until the new one has been resolved in
  * every container; then the new one comes into force in one store. On error nothing has changed.
  */
@@ -141,5 +161,11 @@ bool session_poll(struct session *session);
 
 /* For poll(2): QEMU's events. */
 int session_fd(const struct session *session);
+
+/* The vault's header, as it is mapped here. */
+static inline struct guard_vault *session_vault(const struct session *session)
+{
+	return (struct guard_vault *)machine_vault(session->machine)->host;
+}
 
 #endif

@@ -72,7 +72,8 @@ static inline struct fake_session *fake_session_new(struct policy_rule *rules, s
 	session->state = SESSION_GUARDING;
 	session->sink = fake_sink;
 	session->sink_data = f;
-	session->ring.n_slots = 4;
+	session->ring.vault = (struct guard_vault *)f->vault;
+	session->ring.n_slots = session->held.room = 4;
 	f->one = fake_container(f, 101, "111111111111", FAKE_SUPER);
 	f->two = fake_container(f, 102, "222222222222", FAKE_SUPER + 64);
 	return f;
@@ -84,7 +85,7 @@ static inline void fake_session_free(struct fake_session *f)
 	containers_clear(&f->session.containers);
 	table_free(f->session.table);
 	plan_free(f->session.plan);
-	free(f->session.held.records);
+	held_deinit(&f->session.held);
 	free(f->vault);
 	free(f);
 }

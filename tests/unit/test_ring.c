@@ -273,6 +273,44 @@ static void test_wait_handled(void **state)
 }
 
 /* A daemon that comes after another goes on where that one was. */
+/* A successor counts on where the ring was left, whenever its predecessor died. */
+static void test_told(void **state)
+{
+	struct guard_vault before;
+	uint64_t position;
+
+	(void)state;
+	start(4, 6);
+	for (uint64_t i = 0; i < 10; i++) {
+		assert_true(produce(1, i, &position));
+		assert_int_equal(ring_next(&ring, 1), GUARD_RECORD_FILE);
+		ring.n_told += i % 3; /* a record may be told as none, or as several */
+		before = *the_vault();
+		ring_done(&ring);
+		/* died before the last store of ring_done(): the record was told, but the next one tells it by the same numbers */
+		the_vault()->consumed = before.consumed;
+		ring_init(&ring, mailbox_bytes, MAILBOX_SIZE, the_vault());
+		assert_int_equal(ring.next, 6 + i);
+		assert_int_equal(ring.n_told, before.told[before.consumed % 2]);
+		ring.n_slots = 4;
+		assert_int_equal(ring_next(&ring, 1), GUARD_RECORD_FILE);
+		check_record(1, i);
+		ring.n_told += i % 3;
+		ring_done(&ring);
+		ring.n_told += 1000; /* of a record that is not done */
+		position = the_vault()->told[0] > the_vault()->told[1] ? the_vault()->told[0]
+								       : the_vault()->told[1];
+		ring_init(&ring, mailbox_bytes, MAILBOX_SIZE, the_vault());
+		ring.n_slots = 4;
+		assert_int_equal(ring.n_told, position);
+	}
+	assert_int_equal(ring.n_told, 9);
+	ring.n_told = 20;
+	ring_note_told(&ring);
+	ring_init(&ring, mailbox_bytes, MAILBOX_SIZE, the_vault());
+	assert_int_equal(ring.n_told, 20);
+}
+
 static void test_next_daemon(void **state)
 {
 	uint64_t position;
@@ -450,13 +488,21 @@ static void test_any_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_producers),     cmocka_unit_test(test_order_around_the_ring),
-		cmocka_unit_test(test_full_waits),    cmocka_unit_test(test_full_gives_up),
-		cmocka_unit_test(test_host_away),     cmocka_unit_test(test_wait_handled),
-		cmocka_unit_test(test_next_daemon),   cmocka_unit_test(test_stuck_producer),
-		cmocka_unit_test(test_forged_heads),  cmocka_unit_test(test_forged_sequences),
-		cmocka_unit_test(test_unknown_types), cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_sizes),	      cmocka_unit_test(test_any_bytes),
+		cmocka_unit_test(test_producers),
+		cmocka_unit_test(test_order_around_the_ring),
+		cmocka_unit_test(test_full_waits),
+		cmocka_unit_test(test_full_gives_up),
+		cmocka_unit_test(test_host_away),
+		cmocka_unit_test(test_wait_handled),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_next_daemon),
+		cmocka_unit_test(test_stuck_producer),
+		cmocka_unit_test(test_forged_heads),
+		cmocka_unit_test(test_forged_sequences),
+		cmocka_unit_test(test_unknown_types),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_any_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * After a kexec the old kernel's memory stands as it was, hooks and all, until the new one happens to use it. What tells is time: its
+ * jiffies stand still. That is only a doubt (an idle guest has no tick), so then the vCPUs are asked where their
+ * interrupt tables lead. The other vCPUs of a guest that did a kexec halt in the old kernel until the new one
+ * starts them: so one that shows another kernel counts for more than all that show ours.
+ */
+#include "session/life.h"
+
+#include <errno.h>
+
+#include "profile/locate.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define MAX_CPUS 64
+#define PULSE_NS 50000000ULL
+#define LOOK_NS 500000000ULL
+
+/* Where the kernel is that a vCPU runs. False: in none, or in none that can be told yet. */
+static bool find_place(const struct session *session, const struct cpu *cpu,
+		       struct kernel_place *ret)
+{
+	struct image image;
+
+	if (locate_image(&image, machine_ram(session->machine), cpu, NULL) < 0)
+		return false;
+	*ret = (struct kernel_place){ image.va + image.entry, image.phys_base };
+	return true;
+}
+
+static bool same_place(const struct kernel_place *a, const struct kernel_place *b)
+{
+	return a->entry == b->entry && a->phys_base == b->phys_base;
+}
+
+/* vCPUs that halt in the kernel that was left come last: their memory still looks like one. */
+int life_read_profile(struct session *session, struct error *err)
+{
+	struct kernel_place places[MAX_CPUS] = { 0 };
+	struct cpu cpus[MAX_CPUS];
+	int n = machine_cpus(session->machine, cpus, MAX_CPUS, err), r = -EAGAIN;
+	bool other = false;
+
+	if (n < 0)
+		return n;
+	n = n < MAX_CPUS ? n : MAX_CPUS;
+	for (int i = 0; i < n; i++)
+		other |= find_place(session, &cpus[i], &places[i]) &&
+			 !same_place(&places[i], &session->left);
+	for (int i = 0; i < n && r == -EAGAIN; i++) {
+		if (other && same_place(&places[i], &session->left))
+			continue;
+		r = profile_read(&session->profile, machine_ram(session->machine), &cpus[i], err);
+		if (r == 0)
+			session->place = places[i];
+	}
+	return r;
+}
+
+static bool read_jiffies(const struct session *session, uint64_t *ret)
+{
+	return session->jiffies &&
+	       space_read_u64(profile_space(session->profile), session->jiffies, ret) == 0;
+}
+
+void life_begin(struct session *session, uint64_t now_ns)
+{
+	uint64_t jiffies = 0;
+
+	session->jiffies = profile_symbol(session->profile, "jiffies_64");
+	read_jiffies(session, &jiffies);
+	pulse_start(&session->pulse, jiffies, now_ns);
+	session->next_pulse_ns = session->next_look_ns = now_ns + PULSE_NS;
+	session->left = (struct kernel_place){ 0 };
+	session->beat = session_vault(session)->beat;
+}
+
+/* Only the host writes the word, and only here. */
+static bool was_put_back(struct session *session, uint64_t now_ns)
+{
+	uint64_t expected = session->beat;
+
+	if (!__atomic_compare_exchange_n(&session_vault(session)->beat, &expected, now_ns, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return true;
+	session->beat = now_ns;
+	return false;
+}
+
+static enum life look_at_guard(const struct session *session)
+{
+	if (arm_is_intact(&session->arm, session->profile))
+		return LIFE_GOES_ON;
+	if (hooks_are(&session->arm.hooks, profile_space(session->profile), PATCH_ORIGINAL))
+		return LIFE_UNHOOKED;
+	return LIFE_GOES_ON; /* a part of it: see sentry/ */
+}
+
+static enum life look_at_cpus(const struct session *session)
+{
+	struct cpu cpus[MAX_CPUS];
+	int n = machine_cpus(session->machine, cpus, MAX_CPUS, NULL);
+	bool ours = n <= 0; /* QEMU does not answer: that is for others to judge */
+
+	for (int i = 0; i < n && i < MAX_CPUS; i++) {
+		struct kernel_place place;
+
+		if (!find_place(session, &cpus[i], &place))
+			continue;
+		if (!same_place(&place, &session->place))
+			return LIFE_OTHER_KERNEL;
+		ours = true;
+	}
+	return ours ? LIFE_GOES_ON : LIFE_OTHER_KERNEL;
+}
+
+enum life life_check(struct session *session, uint64_t now_ns)
+{
+	enum life life;
+	uint64_t jiffies;
+
+	if (was_put_back(session, now_ns))
+		return LIFE_PUT_BACK;
+	if (session->look_at_guard) {
+		session->look_at_guard = false;
+		life = look_at_guard(session);
+		if (life != LIFE_GOES_ON)
+			session->next_pulse_ns = session->next_look_ns = 0; /* which kernel's? */
+	}
+	if (now_ns < session->next_pulse_ns)
+		return LIFE_GOES_ON;
+	session->next_pulse_ns = now_ns + PULSE_NS;
+	if (session->next_look_ns && read_jiffies(session, &jiffies) &&
+	    pulse_beats(&session->pulse, jiffies, now_ns))
+		return LIFE_GOES_ON;
+	if (now_ns < session->next_look_ns)
+		return LIFE_GOES_ON;
+	session->next_look_ns = now_ns + LOOK_NS;
+	life = look_at_cpus(session);
+	return life == LIFE_GOES_ON ? look_at_guard(session) : life;
+}
+
+bool life_goes_on(struct session *session)
+{
+	return look_at_cpus(session) == LIFE_GOES_ON && look_at_guard(session) != LIFE_UNHOOKED;
+}
+
+bool life_refresh_memory(struct session *session)
+{
+	struct error err = { 0 };
+	int r = machine_refresh_memory(session->machine, &err);
+
+	if (r < 0)
+		log_warning("%s: the guest's memory could not be mapped again: %s", session->name,
+			    err.message);
+	if (r > 0)
+		log_info("%s: the guest's memory is now %llu MiB", session->name,
+			 (unsigned long long)(ram_size(machine_ram(session->machine)) >> 20));
+	return r > 0;
+}

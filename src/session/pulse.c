@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/pulse.h"
+
+#define FASTEST_HZ 1000 /* CONFIG_HZ_1000 */
+
+void pulse_start(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns)
+{
+	*pulse = (struct pulse){ jiffies, now_ns };
+}
+
+bool pulse_beats(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns)
+{
+	uint64_t elapsed = now_ns - pulse->moved_ns;
+	uint64_t most = elapsed / (1000000000 / FASTEST_HZ) + PULSE_SLACK;
+
+	if (jiffies == pulse->jiffies)
+		return elapsed < PULSE_STILL_NS;
+	if (jiffies - pulse->jiffies > most) {
+		pulse_start(pulse, jiffies, now_ns);
+		return false;
+	}
+	pulse_start(pulse, jiffies, now_ns);
+	return true;
+}
