@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * It writes to the daemon blocking, and an event before the guest's record is handed back: should the daemon be
- * slow, the ring in the mailbox fills and the offenders wait, and nothing is lost in between.
+ * It writes an event where events are left before the guest's record is handed back. So whoever dies, the daemon or the
+ * keeper, what has been handed back has been told; and a VM that floods us with events holds up no other one's. The daemon gets
+ * them too, for those who follow, also blocking: should all this be slow, the ring in the mailbox fills and the offenders
+ * wait, and nothing is lost in between.
  */
 #include "daemon/keeper.h"
 
@@ -16,6 +18,7 @@
 #include "daemon/drive.h"
 #include "daemon/facts.h"
 #include "daemon/lines.h"
+#include "daemon/outlet.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -24,11 +27,19 @@
 struct keeper {
 	sd_event *event;
 	struct lines *daemon;
+	struct outlet outlet; /* without a file: there is none */
 	struct session *session;
 	bool armed; /* said so */
+	bool orphaned; /* the daemon is gone without a word: the next one will come soon */
 };
 
 DEFINE_CLEANUP(struct policy *, policy_free)
+
+static void be_orphaned(struct keeper *keeper)
+{
+	keeper->orphaned = true;
+	sd_event_exit(keeper->event, 0);
+}
 
 /* Consumes @object. */
 static void send_object(struct keeper *keeper, char letter, struct json_object *object)
@@ -39,25 +50,25 @@ static void send_object(struct keeper *keeper, char letter, struct json_object *
 	json_object_put(object);
 	if (n < 0)
 		line = NULL;
-	else if (lines_send(keeper->daemon, line, (size_t)n) < 0 && keeper->event)
-		sd_event_exit(keeper->event, 0);
+	else if (lines_send(keeper->daemon, line, (size_t)n) < 0)
+		be_orphaned(keeper);
 }
 
-/* As JSON and as text, in one line to the daemon: "E", JSON, tab, text. */
-static void send_told(struct keeper *keeper, char *line, size_t size)
+/*
+ * @line is "E", JSON, newline, text, newline. The JSON goes where events are left; when it is there, to the daemon, with a tab for the
+ * newline.
+ */
+static void leave(struct keeper *keeper, char *line, size_t size)
 {
 	char *end = line ? memchr(line, '\n', size) : NULL;
 
-	if (end && lines_send(keeper->daemon, line, (size_t)(end - line)) < 0 && keeper->event)
-		sd_event_exit(keeper->event, 0);
-}
-
-/* Between the two: over the newline of the first. */
-static void next_form(FILE *out)
-{
-	fflush(out);
-	fseek(out, -1, SEEK_CUR);
-	fputc('\t', out);
+	if (!end)
+		return;
+	if (keeper->outlet.file)
+		outlet_put(&keeper->outlet, line + 1, (size_t)(end - line));
+	*end = '\t';
+	if (lines_send(keeper->daemon, line, size - 1) < 0)
+		be_orphaned(keeper);
 }
 
 static void tell(const struct event *event, void *data)
@@ -72,10 +83,9 @@ static void tell(const struct event *event, void *data)
 	}
 	fputc('E', out);
 	event_print_json(event, out);
-	next_form(out);
 	event_print_text(event, out, true);
 	fclose(out);
-	send_told(data, line, size);
+	leave(data, line, size);
 }
 
 static void tell_notice(const struct event_notice *notice, void *data)
@@ -88,10 +98,9 @@ static void tell_notice(const struct event_notice *notice, void *data)
 		return;
 	fputc('E', out);
 	event_notice_print_json(notice, out);
-	next_form(out);
 	event_notice_print_text(notice, out, true);
 	fclose(out);
-	send_told(data, line, size);
+	leave(data, line, size);
 }
 
 /* The whole policy, or an error and the old one. */
@@ -175,7 +184,21 @@ static int on_daemon(sd_event_source *source, int fd, uint32_t events, void *dat
 	(void)events;
 	while (keeper->session && (line = lines_next(keeper->daemon, &size)))
 		send_object(keeper, 'R', answer(keeper, line, size));
-	return r < 0 ? sd_event_exit(keeper->event, 0) : 0;
+	if (r < 0 && keeper->session)
+		be_orphaned(keeper);
+	return 0;
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	struct keeper *keeper = data;
+	struct error err = { 0 };
+
+	(void)source;
+	(void)info;
+	if (outlet_reopen(&keeper->outlet, &err) < 0)
+		log_error("%s; the old file stays", err.message);
+	return 0;
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
@@ -248,6 +271,8 @@ static int keep(struct keeper *keeper)
 	if (r >= 0)
 		r = sd_event_add_signal(keeper->event, NULL, SIGINT, on_signal, keeper);
 	if (r >= 0)
+		r = sd_event_add_signal(keeper->event, NULL, SIGHUP, on_hangup, keeper);
+	if (r >= 0)
 		r = drive_new(&drive, keeper->event, keeper->session, false, after_poll, keeper,
 			      &err);
 	if (r >= 0)
@@ -256,19 +281,42 @@ static int keep(struct keeper *keeper)
 	return r;
 }
 
+static int open_outlet(struct keeper *keeper, const struct keeper_config *config)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (!config->events_path)
+		return 0;
+	r = outlet_open(&keeper->outlet, config->events_path, &err);
+	if (r == 0)
+		r = outlet_share(&keeper->outlet, config->outlet_lock_path, &err);
+	if (r < 0)
+		send_object(keeper, 'R', control_refused(outcome_of(r), "%s", err.message));
+	return r;
+}
+
 int keeper_run(const struct keeper_config *config, int fd)
 {
-	struct keeper keeper = { .daemon = lines_new(fd, CONTROL_LINE_MAX, CONTROL_LINE_MAX) };
+	struct keeper keeper = {
+		.daemon = lines_new(fd, CONTROL_LINE_MAX, CONTROL_LINE_MAX),
+		.outlet.lock = -1,
+	};
 	int r = keeper.daemon ? sd_event_new(&keeper.event) : -ENOMEM;
 
+	if (r >= 0)
+		r = open_outlet(&keeper, config);
 	if (r >= 0)
 		r = attach(&keeper, config);
 	if (r >= 0)
 		r = keep(&keeper);
-	if (keeper.session) {
+	if (keeper.session && keeper.orphaned) {
+		session_hand_over(keeper.session);
+	} else if (keeper.session) {
 		send_object(&keeper, 'X', facts_session(keeper.session));
 		session_leave(keeper.session);
 	}
+	outlet_deinit(&keeper.outlet);
 	sd_event_unref(keeper.event);
 	lines_free(keeper.daemon);
 	return r < 0 ? OUTCOME_FAILED : OUTCOME_DONE;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -29,17 +30,31 @@ static int open_file(const struct outlet *outlet, FILE **ret, struct error *err)
 	if (!*ret)
 		return error_set(err, -ENOMEM, "out of memory");
 	TAKE_FD(fd);
+	setvbuf(*ret, NULL, _IOFBF, OUTLET_LINE_MAX);
 	return 0;
 }
 
 int outlet_open(struct outlet *ret, const char *path, struct error *err)
 {
-	struct outlet outlet = { .path = path };
+	struct outlet outlet = { .path = path, .lock = -1 };
 	int r = open_file(&outlet, &outlet.file, err);
 
-	if (r == 0)
-		*ret = outlet;
-	return r;
+	if (r < 0)
+		return r;
+	if (is_stdout(&outlet))
+		setvbuf(stdout, NULL, _IOFBF, OUTLET_LINE_MAX);
+	*ret = outlet;
+	return 0;
+}
+
+int outlet_share(struct outlet *outlet, const char *lock_path, struct error *err)
+{
+	int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot make %s: %s", lock_path, strerror(errno));
+	outlet->lock = fd;
+	return 0;
 }
 
 void outlet_deinit(struct outlet *outlet)
@@ -47,6 +62,8 @@ void outlet_deinit(struct outlet *outlet)
 	if (outlet->file && !is_stdout(outlet))
 		fclose(outlet->file);
 	outlet->file = NULL;
+	closep(&outlet->lock);
+	outlet->lock = -1;
 }
 
 int outlet_reopen(struct outlet *outlet, struct error *err)
@@ -59,7 +76,8 @@ int outlet_reopen(struct outlet *outlet, struct error *err)
 	r = open_file(outlet, &file, err);
 	if (r < 0)
 		return r;
-	outlet_deinit(outlet);
+	if (!is_stdout(outlet))
+		fclose(outlet->file);
 	outlet->file = file;
 	return 0;
 }
@@ -73,4 +91,32 @@ void outlet_flush(struct outlet *outlet)
 			  is_stdout(outlet) ? "standard output" : outlet->path, strerror(errno));
 	outlet->failing = failing;
 	clearerr(outlet->file);
+}
+
+/* An append to a regular file needs none. It goes with its holder, should that die. */
+static bool needs_lock(const struct outlet *outlet)
+{
+	struct stat st;
+
+	return outlet->lock >= 0 && fstat(fileno(outlet->file), &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static void set_lock(const struct outlet *outlet, short type)
+{
+	struct flock whole = { .l_type = type };
+
+	while (fcntl(outlet->lock, F_OFD_SETLKW, &whole) < 0 && errno == EINTR)
+		;
+}
+
+void outlet_put(struct outlet *outlet, const char *text, size_t size)
+{
+	bool locked = needs_lock(outlet);
+
+	if (locked)
+		set_lock(outlet, F_WRLCK);
+	fwrite(text, 1, size, outlet->file);
+	outlet_flush(outlet);
+	if (locked)
+		set_lock(outlet, F_UNLCK);
 }

@@ -8,6 +8,7 @@
 #include "util/log.h"
 
 #define MAX_VMS 256
+#define RETRY_FIRST_US 100000 /* a keeper of a daemon that died may still be leaving */
 #define RETRY_US 2000000
 #define LEAVE_US 5000000
 
@@ -41,6 +42,15 @@ static void end_loop_if_done(struct roster *roster)
 	sd_event_exit(roster->event, 0);
 }
 
+/* Soon at first, then every two seconds. */
+static void start_later(struct vm *vm, enum vm_end end)
+{
+	if (end != VM_END_REFUSED || !vm->retry_us)
+		vm->retry_us = RETRY_FIRST_US;
+	vm_start_later(vm, vm->retry_us);
+	vm->retry_us = vm->retry_us * 2 < RETRY_US ? vm->retry_us * 2 : RETRY_US;
+}
+
 static void on_gone(struct vm *vm, enum vm_end end, void *data)
 {
 	struct roster *roster = data;
@@ -69,7 +79,7 @@ static void on_gone(struct vm *vm, enum vm_end end, void *data)
 	if (end == VM_END_DETACHED || (end == VM_END_REFUSED && !vm->stays && !vm->was_up))
 		roster_remove(roster, vm);
 	else if (end == VM_END_DIED || vm->stays)
-		vm_start_later(vm, RETRY_US);
+		start_later(vm, end);
 }
 
 static void on_event(struct vm *vm, const char *json, const char *text, void *data)
@@ -100,7 +110,14 @@ void roster_deinit(struct roster *roster)
 int roster_attach(struct roster *roster, const struct control_request *request, uint64_t who,
 		  bool stays, struct error *err)
 {
-	struct vm_owner owner = { on_event, on_answer, on_gone, roster };
+	struct vm_owner owner = {
+		.event = on_event,
+		.answer = on_answer,
+		.gone = on_gone,
+		.data = roster,
+		.events_path = roster->owner.events_path,
+		.outlet_lock_path = roster->owner.outlet_lock_path,
+	};
 	struct vm *vm = roster_find(roster, request->name);
 	int r;
 
@@ -130,6 +147,7 @@ void roster_reload(struct roster *roster)
 	struct control_request request = { .verb = CONTROL_POLICY_LOAD };
 
 	for (struct vm *vm = roster->first; vm; vm = vm->next) {
+		vm_reopen(vm);
 		strcpy(request.policy, vm->policy);
 		if (vm->state == VM_UP && vm_ask(vm, 0, &request) < 0)
 			log_error("%s has too much to do; its policy was not loaded again",

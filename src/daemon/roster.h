@@ -32,7 +32,7 @@ int roster_attach(struct roster *roster, const struct control_request *request, 
 /* Forgets a VM that has ended. */
 void roster_remove(struct roster *roster, struct vm *vm);
 
-/* Has all keepers load their policies again. */
+/* Has all keepers open the events' file again, and load their policies again. */
 void roster_reload(struct roster *roster);
 
 /* Has all keepers leave; the event loop ends when they have. */

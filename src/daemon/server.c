@@ -19,9 +19,9 @@
 
 struct server {
 	const char *socket_path;
+	char *lock_path;
 	int lock, listener;
 	sd_event_source *accept;
-	struct outlet outlet;
 	struct history history;
 	struct roster roster;
 	struct askers askers;
@@ -33,10 +33,6 @@ static void on_event(struct vm *vm, const char *json, const char *text, void *da
 {
 	struct server *server = data;
 
-	if (server->outlet.file) {
-		fprintf(server->outlet.file, "%s\n", json);
-		outlet_flush(&server->outlet);
-	}
 	history_add(&server->history, vm->name, json, text);
 	askers_wake(&server->askers);
 }
@@ -103,15 +99,9 @@ static int make_directory(const char *socket_path, struct error *err)
 /* A socket that is left from a daemon that died may be replaced; one that somebody listens at not. */
 static int take_lock(struct server *server, struct error *err)
 {
-	_cleanup_(freep) char *path = NULL;
-
-	if (asprintf(&path, "%s.lock", server->socket_path) < 0) {
-		path = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	server->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	server->lock = open(server->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (server->lock < 0)
-		return error_set(err, -errno, "cannot make %s: %s; run as root", path,
+		return error_set(err, -errno, "cannot make %s: %s; run as root", server->lock_path,
 				 strerror(errno));
 	if (flock(server->lock, LOCK_EX | LOCK_NB) < 0)
 		return error_set(err, -EBUSY, "another outguardd is at %s", server->socket_path);
@@ -137,20 +127,41 @@ static int listen_at(struct server *server, struct error *err)
 	return 0;
 }
 
+/* The keepers write the events: one that cannot be opened is to be known before. */
+static int try_outlet(const char *path, struct error *err)
+{
+	struct outlet outlet;
+	int r = path ? outlet_open(&outlet, path, err) : 0;
+
+	if (path && r == 0)
+		outlet_deinit(&outlet);
+	return r;
+}
+
 int server_new(struct server **ret, sd_event *event, const struct server_config *config,
 	       struct error *err)
 {
 	_cleanup_(server_freep) struct server *server = calloc(1, sizeof(*server));
-	struct vm_owner owner = { on_event, on_answer, NULL, server };
+	struct vm_owner owner = {
+		.event = on_event,
+		.answer = on_answer,
+		.data = server,
+		.events_path = config->events_path,
+	};
 	int r;
 
 	if (!server)
 		return error_set(err, -ENOMEM, "out of memory");
-	server->socket_path = config->socket_path;
 	server->lock = server->listener = -1;
+	server->socket_path = config->socket_path;
+	if (asprintf(&server->lock_path, "%s.lock", server->socket_path) < 0) {
+		server->lock_path = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	owner.outlet_lock_path = server->lock_path;
 	roster_init(&server->roster, event, &owner);
 	server->askers = (struct askers){ event, &server->roster, &server->history, NULL, 0, 0 };
-	r = config->events_path ? outlet_open(&server->outlet, config->events_path, err) : 0;
+	r = try_outlet(config->events_path, err);
 	if (r == 0)
 		r = make_directory(server->socket_path, err);
 	if (r == 0)
@@ -179,8 +190,8 @@ struct server *server_free(struct server *server)
 		close(server->listener);
 	}
 	closep(&server->lock);
-	outlet_deinit(&server->outlet);
 	history_deinit(&server->history);
+	free(server->lock_path);
 	free(server);
 	return NULL;
 }
@@ -192,10 +203,6 @@ int server_add(struct server *server, const struct control_request *request, str
 
 void server_reload(struct server *server)
 {
-	struct error err = { 0 };
-
-	if (outlet_reopen(&server->outlet, &err) < 0)
-		log_error("%s; the old file stays", err.message);
 	roster_reload(&server->roster);
 }
 

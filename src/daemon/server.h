@@ -25,7 +25,7 @@ struct server *server_free(struct server *server);
 /* Attaches at start, and again whenever the VM has ended. */
 int server_add(struct server *server, const struct control_request *request, struct error *err);
 
-/* Opens the events' file again, and has all keepers load their policies again. */
+/* Has all keepers open the events' file again, and load their policies again. */
 void server_reload(struct server *server);
 
 /* Has all keepers leave, then ends the event loop. */

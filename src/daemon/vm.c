@@ -222,6 +222,8 @@ static void be_keeper(const struct vm *vm, int fd)
 		.name = vm->name,
 		.qmp_path = vm->qmp,
 		.policy_path = vm->policy,
+		.events_path = vm->owner.events_path,
+		.outlet_lock_path = vm->owner.outlet_lock_path,
 		.wait = vm->wait,
 		.allow_partial = vm->allow_partial,
 		.hot_plug = vm->hot_plug,
@@ -326,8 +328,14 @@ bool vm_forget(struct vm *vm, uint64_t who)
 void vm_leave(struct vm *vm)
 {
 	vm->retry = sd_event_source_disable_unref(vm->retry);
-	if (vm->channel)
-		shutdown(lines_fd(vm->channel), SHUT_WR);
+	if (vm->keeper)
+		kill(vm->keeper, SIGTERM);
+}
+
+void vm_reopen(struct vm *vm)
+{
+	if (vm->keeper)
+		kill(vm->keeper, SIGHUP);
 }
 
 struct json_object *vm_facts(const struct vm *vm)

@@ -37,6 +37,8 @@ struct vm_owner {
 	void (*gone)(struct vm *vm, enum vm_end end,
 		     void *data); /* the last call; may free the VM */
 	void *data;
+	/* For keepers to leave events at; borrowed: see keeper.h. */
+	const char *events_path, *outlet_lock_path;
 };
 
 struct vm {
@@ -48,6 +50,7 @@ struct vm {
 	bool stays; /* attach again whenever it has ended */
 	char trouble[1024]; /* why it has ended */
 	char told[1024]; /* the owner's */
+	uint64_t retry_us; /* the owner's */
 	bool was_up;
 	enum vm_state state;
 
@@ -82,6 +85,9 @@ bool vm_forget(struct vm *vm, uint64_t who);
 
 /* Tells the keeper to leave; gone() follows. */
 void vm_leave(struct vm *vm);
+
+/* Has the keeper open the events' file again. */
+void vm_reopen(struct vm *vm);
 
 /* What is known of it without asking; the caller's. */
 struct json_object *vm_facts(const struct vm *vm);
