@@ -243,7 +243,7 @@ guard_devices() {
         printf -- '-machine q35,memory-backend=outguard-ram -m %s ' "$vm_memory"
         printf -- '-object memory-backend-memfd,id=outguard-ram,size=%sM,share=on ' "$vm_memory"
         printf -- '-object memory-backend-file,id=outguard-vault,size=16M,mem-path=%s/vault,share=on,readonly=on ' "$dir"
-        printf -- '-device ivshmem-plain,memdev=outguard-vault,master=on '
+        printf -- '-device ivshmem-plain,memdev=outguard-vault,master=off '
         printf -- '-object memory-backend-memfd,id=outguard-mailbox,size=4M,share=on '
         printf -- '-device ivshmem-plain,memdev=outguard-mailbox,master=on '
         printf -- '-qmp unix:%s/qmp.sock,server=on,wait=off\n' "$dir"

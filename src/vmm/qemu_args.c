@@ -72,7 +72,11 @@ static void build(const struct qemu_args *args, struct arguments *ret)
 	    "memory-backend-file,id=outguard-vault,size=%uM,mem-path=%s/" VAULT_NAME ",share=on,"
 	    "readonly=on",
 	    args->vault_mib, directory);
-	add(ret, "-device", "ivshmem-plain,memdev=outguard-vault,master=on");
+	/*
+	 * master=off: QEMU refuses to save or migrate the VM. It would save the vault too, and on loading it (with these
+	 * arguments) die of writing into its own read-only mapping of it.
+	 */
+	add(ret, "-device", "ivshmem-plain,memdev=outguard-vault,master=off");
 	add(ret, "-object", "memory-backend-memfd,id=outguard-mailbox,size=%uM,share=on",
 	    args->mailbox_mib);
 	add(ret, "-device", "ivshmem-plain,memdev=outguard-mailbox,master=on");

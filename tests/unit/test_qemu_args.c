@@ -51,7 +51,7 @@ static void test_line(void **state)
 				  "memory-backend-file,id=outguard-vault,size=64M,mem-path=/run/og/"
 				  "vault,"
 				  "share=on,readonly=on "
-				  "-device ivshmem-plain,memdev=outguard-vault,master=on "
+				  "-device ivshmem-plain,memdev=outguard-vault,master=off "
 				  "-object "
 				  "memory-backend-memfd,id=outguard-mailbox,size=4M,share=on "
 				  "-device ivshmem-plain,memdev=outguard-mailbox,master=on "
