@@ -39,7 +39,7 @@ cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
 sentry := anchors sentry
-session := lock containers exceptions watches errands views enter layers follow tell open_files report sweep session
+session := lock held containers exceptions watches errands views enter layers follow tell open_files report sweep pulse life session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version
@@ -61,7 +61,7 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
-.PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly scale layers format format-check \
+.PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly check-life scale layers format format-check \
 	demo matrix compatibility install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
@@ -134,7 +134,7 @@ $(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
 # Run in the guest, whatever is installed there.
-GUEST_PROGRAMS := scale fsops lsm_count
+GUEST_PROGRAMS := scale fsops lsm_count tiny
 $(BUILD)/tests/guest/%: tests/vm/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -144,6 +144,12 @@ $(BUILD)/tests/guest/lsm_count: tests/vm/tracers/lsm_count.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $< -lbpf -lelf -lz
+
+# Run in QEMU: see tests/vm/kernels.test.
+$(BUILD)/tests/rom_writable.so: tests/vm/rom_writable.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 $(filter-out -Wmissing-prototypes,$(WARNINGS)) -O2 -shared -fPIC -o $@ $< -ldl
 
 FSOPS := $(wildcard tests/vm/unchanged/*.c)
 $(BUILD)/tests/guest/fsops: $(FSOPS) $(wildcard tests/vm/unchanged/*.h)
@@ -159,7 +165,7 @@ $(BUILD)/tests/attempt: $(MATRIX) tests/matrix/matrix.h
 		-O2 -g -static -o $@ $(MATRIX)
 
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
-vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/attempt $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
+vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/attempt $(BUILD)/tests/rom_writable.so $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)
@@ -185,6 +191,9 @@ check-nightly: packages-check ## What takes longer than `make check` may: odd ke
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
 	@$(MAKE) --no-print-directory -s programs SANITIZE=$(SANITIZED)
 	@tests/run $(SANITIZED_BUILD) nightly
+
+check-life: packages-check ## The guard comes and goes 100 times under full load, the daemon is killed 50 times (minutes; part of check-nightly)
+	@$(MAKE) --no-print-directory -s check-nightly ONLY=life
 
 scale: packages-check ## 500 containers with 200 watched files each, in one guest; what it costs is left in build/scale.tsv
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
