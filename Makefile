@@ -128,7 +128,7 @@ $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/regress.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< tests/fuzz/regress.c -o $@ $(LIBRARY) $(LIBS)
 
-$(BUILD)/tests/damage: tests/vm/damage.c $(LIBRARY)
+$(BUILD)/tests/damage $(BUILD)/tests/tamper: $(BUILD)/tests/%: tests/vm/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
@@ -165,7 +165,7 @@ $(BUILD)/tests/attempt: $(MATRIX) tests/matrix/matrix.h
 		-O2 -g -static -o $@ $(MATRIX)
 
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
-vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/attempt $(BUILD)/tests/rom_writable.so $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
+vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/tamper $(BUILD)/tests/attempt $(BUILD)/tests/rom_writable.so $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)

@@ -223,6 +223,8 @@ static void put_guard(struct json_object *to, const struct session *session)
 	put_bool(guard, "adopted", session->arm.adopted);
 	put_bool(guard, "replaced", session->arm.replaced);
 	put_number(guard, "hooks", session->arm.hooks.n);
+	put_number(guard, "tampered", session->n_tampered);
+	put_number(guard, "repaired", session->n_repaired);
 	put_bool(guard, "partial", json_object_array_length(missing) > 0);
 	put(guard, "missing", missing);
 	put_number(guard, "code_bytes", session->arm.code_size);

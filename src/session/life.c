@@ -16,6 +16,7 @@
 #define MAX_CPUS 64
 #define PULSE_NS 50000000ULL
 #define LOOK_NS 500000000ULL
+#define STAND_NS 10000000ULL
 
 /* Where the kernel is that a vCPU runs. False: in none, or in none that can be told yet. */
 static bool find_place(const struct session *session, const struct cpu *cpu,
@@ -88,13 +89,14 @@ static bool was_put_back(struct session *session, uint64_t now_ns)
 	return false;
 }
 
-static enum life look_at_guard(const struct session *session)
+/* Microseconds, unless something has changed. */
+static bool guard_stands(struct session *session, uint64_t now_ns)
 {
-	if (arm_is_intact(&session->arm, session->profile))
-		return LIFE_GOES_ON;
-	if (hooks_are(&session->arm.hooks, profile_space(session->profile), PATCH_ORIGINAL))
-		return LIFE_UNHOOKED;
-	return LIFE_GOES_ON; /* a part of it: see sentry/ */
+	if (now_ns < session->next_stand_ns && !session->look_at_guard)
+		return true;
+	session->look_at_guard = false;
+	session->next_stand_ns = now_ns + STAND_NS;
+	return sentry_look(session->sentry, &session->finding);
 }
 
 static enum life look_at_cpus(const struct session *session)
@@ -115,35 +117,35 @@ static enum life look_at_cpus(const struct session *session)
 	return ours ? LIFE_GOES_ON : LIFE_OTHER_KERNEL;
 }
 
+static bool has_pulse(struct session *session, uint64_t now_ns)
+{
+	uint64_t jiffies;
+
+	if (now_ns < session->next_pulse_ns)
+		return true;
+	session->next_pulse_ns = now_ns + PULSE_NS;
+	return read_jiffies(session, &jiffies) && pulse_beats(&session->pulse, jiffies, now_ns);
+}
+
 enum life life_check(struct session *session, uint64_t now_ns)
 {
 	enum life life;
-	uint64_t jiffies;
+	bool stands;
 
 	if (was_put_back(session, now_ns))
 		return LIFE_PUT_BACK;
-	if (session->look_at_guard) {
-		session->look_at_guard = false;
-		life = look_at_guard(session);
-		if (life != LIFE_GOES_ON)
-			session->next_pulse_ns = session->next_look_ns = 0; /* which kernel's? */
-	}
-	if (now_ns < session->next_pulse_ns)
+	stands = guard_stands(session, now_ns);
+	if (stands && (has_pulse(session, now_ns) || now_ns < session->next_look_ns))
 		return LIFE_GOES_ON;
-	session->next_pulse_ns = now_ns + PULSE_NS;
-	if (session->next_look_ns && read_jiffies(session, &jiffies) &&
-	    pulse_beats(&session->pulse, jiffies, now_ns))
-		return LIFE_GOES_ON;
-	if (now_ns < session->next_look_ns)
-		return LIFE_GOES_ON;
+	/* In doubt: which kernel runs? */
 	session->next_look_ns = now_ns + LOOK_NS;
 	life = look_at_cpus(session);
-	return life == LIFE_GOES_ON ? look_at_guard(session) : life;
+	return life == LIFE_GOES_ON && !stands ? LIFE_TAMPERED : life;
 }
 
 bool life_goes_on(struct session *session)
 {
-	return look_at_cpus(session) == LIFE_GOES_ON && look_at_guard(session) != LIFE_UNHOOKED;
+	return look_at_cpus(session) == LIFE_GOES_ON;
 }
 
 bool life_refresh_memory(struct session *session)

@@ -12,7 +12,7 @@ enum life {
 	LIFE_GOES_ON,
 	LIFE_OTHER_KERNEL, /* or none yet: what is known of the old one leads nowhere */
 	LIFE_PUT_BACK, /* the vault is not as it was left: that of an earlier time */
-	LIFE_UNHOOKED, /* the same kernel, in which nothing leads to the guard any more */
+	LIFE_TAMPERED, /* the same kernel, from which the guard, or a part of it, has been taken: session.finding */
 };
 
 /* Reads the profile, by whichever vCPU shows the kernel that runs. -EAGAIN: none does yet. */

@@ -24,6 +24,7 @@
 #define RETRY_NS 500000000ULL
 #define REMOVE_TIMEOUT_MS 10000
 #define ASSIGN_LOOK_US 100000
+#define TAMPERED_TOLD_NS 1000000000ULL /* at most so often */
 
 DEFINE_CLEANUP(struct session *, session_leave)
 
@@ -37,6 +38,7 @@ static void forget_kernel(struct session *session)
 	session->table = table_free(session->table);
 	containers_clear(&session->containers);
 	session->caches = caches_free(session->caches);
+	session->sentry = sentry_free(session->sentry);
 	session->kernel = kernel_free(session->kernel);
 	session->profile = profile_free(session->profile);
 	memset(&session->arm, 0, sizeof(session->arm));
@@ -145,7 +147,7 @@ static int take_up(struct session *session, struct error *err)
 	set_flags(session, session->plan->policy);
 	session->names_sequence = plan_publish(session->plan, session_vault(session));
 	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
-	return 0;
+	return sentry_new(&session->sentry, &session->arm, session->profile, err);
 }
 
 /* A VM without our devices gets them when its kernel is up, and so can take them. */
@@ -455,6 +457,30 @@ static void start_again(struct session *session, const char *why)
 	session->gone = why;
 }
 
+/*
+ * Something in the guest's kernel has taken away what the guard stands on. It is put back at once; what was tried in
+ * between was neither refused nor told, and containers may have started.
+ */
+static void on_tampering(struct session *session, uint64_t now)
+{
+	const struct sentry_finding finding = session->finding;
+	struct error err = { 0 };
+	int r = arm_repair(&session->arm, session->profile, &err);
+
+	session->n_tampered++;
+	session->n_repaired += r == 0 && sentry_look(session->sentry, &session->finding);
+	session->next_sweep_ns = 0;
+	if (r < 0)
+		session->next_stand_ns = now + TAMPERED_TOLD_NS;
+	if (now < session->next_tampered_told_ns)
+		return;
+	session->next_tampered_told_ns = now + TAMPERED_TOLD_NS;
+	tell_notice(session, "guard-tampered", POLICY_SEVERITY_CRITICAL, NULL,
+		    "from inside the guest's kernel somebody took away: %s; %s (%llu times so far)",
+		    finding.what, r == 0 ? "it has been put back" : err.message,
+		    (unsigned long long)session->n_tampered);
+}
+
 static void watch_life(struct session *session, uint64_t now)
 {
 	switch (life_check(session, now)) {
@@ -468,9 +494,8 @@ static void watch_life(struct session *session, uint64_t now)
 		/* What stands in the ring is of another time. */
 		start_again(session, "the VM was put back to an earlier state");
 		break;
-	case LIFE_UNHOOKED:
-		tell_last(session);
-		start_again(session, "the guard is no longer in the guest's kernel");
+	case LIFE_TAMPERED:
+		on_tampering(session, now);
 		break;
 	}
 }

@@ -15,6 +15,7 @@
 #include "introspect/kernel.h"
 #include "policy/policy.h"
 #include "profile/profile.h"
+#include "sentry/sentry.h"
 #include "session/containers.h"
 #include "session/errands.h"
 #include "session/held.h"
@@ -114,7 +115,11 @@ struct session {
 	struct pulse pulse;
 	uint64_t next_pulse_ns, next_look_ns;
 	uint64_t beat; /* as last written to the vault */
-	bool look_at_guard; /* at once, without waiting for a doubt */
+	bool look_at_guard; /* at once, not when it is time to */
+	struct sentry *sentry;
+	struct sentry_finding finding; /* its last */
+	uint64_t next_stand_ns;
+	uint64_t n_tampered, n_repaired, next_tampered_told_ns;
 	bool stopped; /* the VM is, by somebody else */
 	uint64_t stopped_ns;
 	const char *gone; /* while waiting for another kernel without a reset: why */
