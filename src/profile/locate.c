@@ -115,26 +115,6 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The image's bytes: @size of them from @offset of @range on, where they are or, if need be, copied. */
-static int take_bytes(struct image *image, const struct ram *ram, const struct ram_range *range,
-		      uint64_t offset, struct error *err)
-{
-	if (range->host) {
-		image->bytes = range->host + offset;
-		return 0;
-	}
-	image->bytes = image->copy = malloc(image->size);
-	if (!image->copy)
-		return error_set(err, -ENOMEM, "no memory for a copy of the kernel's image");
-	if (ram_read(ram, range->gpa + offset, image->copy, image->size) < 0) {
-		locate_deinit(image);
-		return error_set(err, -EFAULT,
-				 "the kernel's image cannot be read from QEMU's process; is it "
-				 "about to end?");
-	}
-	return 0;
-}
-
 /* Clips the neighbourhood of @place to the RAM range it lies in, and to the window. */
 static int clip(struct image *ret, const struct ram *ram, const struct place *place,
 		struct error *err)
@@ -151,12 +131,13 @@ static int clip(struct image *ret, const struct ram *ram, const struct place *pl
 	back = least(REACH_BACK, least(at, va - LOCATE_WINDOW_START));
 	forward = least(REACH_FORWARD, least(range->size - at, LOCATE_WINDOW_END - va));
 	*ret = (struct image){
+		.bytes = range->host ? range->host + at - back : NULL,
 		.size = back + forward,
 		.va = va - back,
 		.entry = back,
 		.phys_base = place->phys_base,
 	};
-	return take_bytes(ret, ram, range, at - back, err);
+	return 0;
 }
 
 int locate_image(struct image *ret, const struct ram *ram, const struct cpu *cpu, struct error *err)
@@ -184,6 +165,22 @@ int locate_image(struct image *ret, const struct ram *ram, const struct cpu *cpu
 					 "x86-64 Linux guests can be guarded");
 	}
 	return clip(ret, ram, &first, err);
+}
+
+int locate_load(struct image *image, const struct ram *ram, struct error *err)
+{
+	uint64_t pa = image->va - LOCATE_WINDOW_START + image->phys_base;
+
+	if (image->bytes)
+		return 0;
+	image->bytes = image->copy = malloc(image->size);
+	if (!image->copy)
+		return error_set(err, -ENOMEM, "no memory for a copy of the kernel's image");
+	if (ram_read(ram, pa, image->copy, image->size) < 0)
+		return error_set(err, -EFAULT,
+				 "the kernel's image cannot be read from QEMU's process; is it "
+				 "about to end?");
+	return 0;
 }
 
 void locate_deinit(struct image *image)

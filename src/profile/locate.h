@@ -24,16 +24,19 @@ struct image {
 	uint64_t va; /* guest-virtual address of bytes[0], page aligned */
 	uint64_t entry; /* offset of a piece of kernel text */
 	uint64_t phys_base; /* PA = VA - LOCATE_WINDOW_START + phys_base, modulo 2^64 */
-	uint8_t *copy; /* bytes, where that memory is not mapped here; else NULL */
+	uint8_t *copy; /* of them, where that memory is not mapped here: see locate_load() */
 };
 
 /*
  * Finds the image through a vCPU's interrupt descriptor table. -EAGAIN: the guest has not come so
  * far yet; -ENOTSUP: its kernel is no x86-64 Linux. Costs the same whatever the size of the guest.
- * @ret is to be released with locate_deinit().
+ * Where guest RAM is not mapped here, @ret has no bytes yet.
  */
 int locate_image(struct image *ret, const struct ram *ram, const struct cpu *cpu,
 		 struct error *err);
+
+/* Makes sure that @image has its bytes, if need be in a copy: then to be released with locate_deinit(). */
+int locate_load(struct image *image, const struct ram *ram, struct error *err);
 void locate_deinit(struct image *image);
 
 /* The @len bytes at guest-virtual @va, or NULL where they are not all in the neighbourhood. */

@@ -168,6 +168,8 @@ int profile_read(struct profile **ret, const struct ram *ram, const struct cpu *
 	profile->space = (struct space){ .ram = ram, .five_level = cpu->cr4 & CR4_LA57 };
 	lap_us(&mark);
 	r = locate_image(&image, ram, cpu, err);
+	if (r == 0)
+		r = locate_load(&image, ram, err);
 	if (r < 0)
 		return r;
 	profile->cost.find_us = lap_us(&mark);
