@@ -175,12 +175,14 @@ static int choose_ids(struct qmp *qmp, struct backends *ret, struct error *err)
 static int add_device(struct qmp *qmp, const char *id, const char *memory, const char *bus,
 		      const char *address, struct error *err)
 {
+	/* master=off: see qemu_args.c */
+	bool is_vault = strcmp(id, HOT_PLUG_VAULT) == 0;
 	struct json_object *arguments = json_object_new_object();
 
 	put_text(arguments, "driver", DRIVER);
 	put_text(arguments, "id", id);
 	put_text(arguments, "memdev", memory);
-	put_text(arguments, "master", "on");
+	put_text(arguments, "master", is_vault ? "off" : "on");
 	put_text(arguments, "bus", bus);
 	if (address) {
 		put_text(arguments, "addr", address);

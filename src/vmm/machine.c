@@ -372,13 +372,9 @@ static int read_process(void *data, uint64_t address, void *buf, size_t len)
 static int write_process(void *data, uint64_t address, uint64_t value)
 {
 	struct machine *machine = data;
-	char status[64];
-	bool hold;
+	bool hold = !machine->stopped;
 	int r;
 
-	if (!machine->stopped && machine_status(machine, status, sizeof(status), NULL) < 0)
-		return -EFAULT;
-	hold = !machine->stopped && strcmp(status, "running") == 0;
 	if (hold && machine_stop(machine, NULL) < 0)
 		return -EFAULT;
 	r = process_memory_write(machine->memory_fd, address, &value, sizeof(value));
