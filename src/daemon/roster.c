@@ -5,11 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/clock.h"
 #include "util/log.h"
 
 #define MAX_VMS 256
 #define RETRY_FIRST_US 100000 /* a keeper of a daemon that died may still be leaving */
 #define RETRY_US 2000000
+#define LONG_US 10000000
 #define LEAVE_US 5000000
 
 struct vm *roster_find(const struct roster *roster, const char *name)
@@ -42,11 +44,14 @@ static void end_loop_if_done(struct roster *roster)
 	sd_event_exit(roster->event, 0);
 }
 
-/* Soon at first, then every two seconds. */
-static void start_later(struct vm *vm, enum vm_end end)
+/* Soon, if it had been up for a while; then less and less often, down to every two seconds. */
+static void start_later(struct vm *vm)
 {
-	if (end != VM_END_REFUSED || !vm->retry_us)
+	uint64_t now = clock_ns(CLOCK_MONOTONIC) / 1000;
+
+	if (!vm->retry_us || (vm->up_us && now - vm->up_us > LONG_US))
 		vm->retry_us = RETRY_FIRST_US;
+	vm->up_us = 0;
 	vm_start_later(vm, vm->retry_us);
 	vm->retry_us = vm->retry_us * 2 < RETRY_US ? vm->retry_us * 2 : RETRY_US;
 }
@@ -79,7 +84,7 @@ static void on_gone(struct vm *vm, enum vm_end end, void *data)
 	if (end == VM_END_DETACHED || (end == VM_END_REFUSED && !vm->stays && !vm->was_up))
 		roster_remove(roster, vm);
 	else if (end == VM_END_DIED || vm->stays)
-		start_later(vm, end);
+		start_later(vm);
 }
 
 static void on_event(struct vm *vm, const char *json, const char *text, void *data)

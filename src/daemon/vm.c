@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "daemon/keeper.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define KEEPER_FD 3
@@ -113,10 +114,12 @@ static void on_reply(struct vm *vm, const char *line, size_t size)
 	outcome = control_outcome(reply, &err);
 	if (vm->asks->verb == CONTROL_ATTACH) {
 		vm->was_up |= outcome == OUTCOME_DONE;
-		if (outcome == OUTCOME_DONE)
+		if (outcome == OUTCOME_DONE) {
 			vm->state = VM_UP;
-		else
+			vm->up_us = clock_ns(CLOCK_MONOTONIC) / 1000;
+		} else {
 			snprintf(vm->trouble, sizeof(vm->trouble), "%s", err.message);
+		}
 	} else if (vm->asks->verb == CONTROL_DETACH) {
 		vm->leaving = true;
 	}

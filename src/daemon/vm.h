@@ -51,6 +51,7 @@ struct vm {
 	char trouble[1024]; /* why it has ended */
 	char told[1024]; /* the owner's */
 	uint64_t retry_us; /* the owner's */
+	uint64_t up_us; /* since when it is up, on CLOCK_MONOTONIC */
 	bool was_up;
 	enum vm_state state;
 
