@@ -10,9 +10,9 @@ clean_up_tiny() {
     for pid in "${tiny_qemus[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 }
 
-# tiny_make [KERNEL]: the initial file system, with itself and a kernel inside for kexec.
+# tiny_make KERNEL: the initial file system, with itself and a kernel inside for kexec.
 tiny_make() {
-    local kernel=${1:-6.1-cloud} tree=$work/tree
+    local kernel=$1 tree=$work/tree
     lab/build --kernel "$kernel" || die "the lab has no kernel $kernel"
     mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
     cp "${build%/sanitize*}/tests/guest/tiny" "$tree/init"
@@ -68,7 +68,8 @@ says() {
     echo "$* - $said"
     [[ $said == $want ]]
 }
-tiny_up() { [ "$(hear "${1:-120}")" = up ] || { tail -n 5 "$dir/serial.log"; return 1; }; }
+# tiny_up SECONDS: it has booted by then.
+tiny_up() { [ "$(hear "$1")" = up ] || { tail -n 5 "$dir/serial.log"; return 1; }; }
 
 # qmp COMMAND [ARGUMENTS]: by the lab's monitor; prints the answer.
 qmp() {
