@@ -22,6 +22,7 @@
 #define HELD_RINGS 8 /* as many records as fit into so many rings are held */
 #define HELD_PER_SECOND 4000 /* so that they last for some seconds, whatever the guest does */
 #define RETRY_NS 500000000ULL
+#define REFRESH_NS 1000000000ULL
 #define REMOVE_TIMEOUT_MS 10000
 #define ASSIGN_LOOK_US 100000
 #define TAMPERED_TOLD_NS 1000000000ULL /* at most so often */
@@ -544,13 +545,17 @@ static void tell_losses(struct session *session)
 	session->n_lost_told = lost;
 }
 
-/* A task may be in memory that has been plugged in since we asked. */
+/* A walk that fails may have come to memory that has been plugged in since we asked; or the list has moved under it. */
 static void sweep(struct session *session)
 {
-	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	sweep_containers(session, now);
 	session->look_at_guard = true;
-	if (!session->swept)
-		life_refresh_memory(session);
+	if (session->swept || now < session->next_refresh_ns)
+		return;
+	session->next_refresh_ns = now + REFRESH_NS;
+	life_refresh_memory(session);
 }
 
 /*

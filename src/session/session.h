@@ -114,6 +114,7 @@ struct session {
 	uint64_t jiffies; /* address; 0: not known */
 	struct pulse pulse;
 	uint64_t next_pulse_ns, next_look_ns;
+	uint64_t next_refresh_ns; /* of the guest's memory, when a walk fails */
 	uint64_t beat; /* as last written to the vault */
 	bool look_at_guard; /* at once, not when it is time to */
 	struct sentry *sentry;
