@@ -104,11 +104,11 @@ kernel_package() {
     esac
 }
 
-# kernel_kind NAME: disk (lab/build makes it, with a disk of its own), added (lab/add-kernel, for the disk of 6.1-cloud) or built
+# kernel_kind NAME: disk (6.1-cloud: lab/build makes it, with the disk), added (lab/add-kernel, for that disk) or built
 # (lab/build-kernel; boots from its initramfs, without a disk).
 kernel_kind() {
     case $1 in
-        *-cloud) echo disk ;;
+        6.1-cloud) echo disk ;;
         built-*) echo built ;;
         *) echo added ;;
     esac
@@ -124,7 +124,7 @@ is_added_kernel() { [ "$(kernel_kind "$1")" = added ]; }
 # build_images: all that $vm_kernel needs to boot; nothing is done if it is there.
 build_images() {
     case $(kernel_kind "$vm_kernel") in
-        disk) "$lab/build" --kernel "$vm_kernel" ;;
+        disk) "$lab/build" ;;
         added) "$lab/build" && "$lab/add-kernel" --kernel "$vm_kernel" ;;
         built) [ -e "$(image_dir)/vmlinuz" ] || die "no kernel '$vm_kernel': build it with: lab/build-kernel ${vm_kernel#built-}" ;;
     esac

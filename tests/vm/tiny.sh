@@ -13,7 +13,7 @@ clean_up_tiny() {
 # tiny_make KERNEL: the initial file system, with itself and a kernel inside for kexec.
 tiny_make() {
     local kernel=$1 tree=$work/tree
-    lab/build --kernel "$kernel" || die "the lab has no kernel $kernel"
+    lab/add-kernel --kernel "$kernel" || die "the lab has no kernel $kernel"
     mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
     cp "${build%/sanitize*}/tests/guest/tiny" "$tree/init"
     mknod "$tree/dev/console" c 5 1
