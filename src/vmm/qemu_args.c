@@ -57,7 +57,21 @@ static void double_commas(const char *from, char *to, size_t size)
 	to[n] = '\0';
 }
 
-static void build(const struct qemu_args *args, struct arguments *ret)
+/*
+ * QEMU gives slots to devices in its own syntax before it looks at those in JSON, as libvirt's are, which name theirs:
+ * among these ours have to be in JSON too, to get slots that are left. (QEMU 6.2 and later.)
+ */
+static void add_device(struct arguments *arguments, bool json, const char *id, const char *master)
+{
+	if (json)
+		add(arguments, "-device",
+		    "{\"driver\":\"ivshmem-plain\",\"memdev\":\"%s\",\"master\":\"%s\"}", id,
+		    master);
+	else
+		add(arguments, "-device", "ivshmem-plain,memdev=%s,master=%s", id, master);
+}
+
+static void build(const struct qemu_args *args, bool json, struct arguments *ret)
 {
 	char directory[2 * MAX_DIRECTORY + 1];
 
@@ -76,10 +90,10 @@ static void build(const struct qemu_args *args, struct arguments *ret)
 	 * master=off: QEMU refuses to save or migrate the VM. It would save the vault too, and on loading it (with these
 	 * arguments) die of writing into its own read-only mapping of it.
 	 */
-	add(ret, "-device", "ivshmem-plain,memdev=outguard-vault,master=off");
+	add_device(ret, json, "outguard-vault", "off");
 	add(ret, "-object", "memory-backend-memfd,id=outguard-mailbox,size=%uM,share=on",
 	    args->mailbox_mib);
-	add(ret, "-device", "ivshmem-plain,memdev=outguard-mailbox,master=on");
+	add_device(ret, json, "outguard-mailbox", "on");
 	add(ret, "-qmp", "unix:%s/" SOCKET_NAME ",server=on,wait=off", directory);
 }
 
@@ -230,7 +244,7 @@ void qemu_args_print(const struct qemu_args *args, FILE *out)
 {
 	struct arguments arguments;
 
-	build(args, &arguments);
+	build(args, false, &arguments);
 	for (size_t i = 0; i < arguments.n; i++) {
 		if (i)
 			fputc(' ', out);
@@ -261,7 +275,7 @@ void qemu_args_print_libvirt(const struct qemu_args *args, FILE *out)
 {
 	struct arguments arguments;
 
-	build(args, &arguments);
+	build(args, true, &arguments);
 	fputs("<memoryBacking>\n"
 	      "  <source type='memfd'/>\n"
 	      "  <access mode='shared'/>\n"
@@ -290,7 +304,7 @@ void qemu_args_print_json(const struct qemu_args *args, FILE *out)
 	struct json_object *list = json_object_new_array();
 	struct arguments arguments;
 
-	build(args, &arguments);
+	build(args, false, &arguments);
 	for (size_t i = 0; i < arguments.n; i++)
 		json_object_array_add(list, json_object_new_string(arguments.argv[i]));
 	json_object_object_add(object, "arguments", list);

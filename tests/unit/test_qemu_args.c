@@ -89,6 +89,8 @@ static void test_libvirt_has_no_machine(void **state)
 	assert_ptr_equal(strstr(xml, "<memoryBacking>\n  <source type='memfd'/>\n"), xml);
 	assert_non_null(strstr(xml, "<access mode='shared'/>"));
 	assert_non_null(strstr(xml, "<qemu:arg value='-qmp'/>"));
+	assert_non_null(strstr(xml, "<qemu:arg value='{\"driver\":\"ivshmem-plain\",\"memdev\":"
+				    "\"outguard-vault\",\"master\":\"off\"}'/>"));
 	assert_null(strstr(xml, "outguard-ram"));
 	assert_null(strstr(xml, "'-m'"));
 }
