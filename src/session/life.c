@@ -74,6 +74,7 @@ void life_begin(struct session *session, uint64_t now_ns)
 	pulse_start(&session->pulse, jiffies, now_ns);
 	session->next_pulse_ns = session->next_look_ns = now_ns + PULSE_NS;
 	session->left = (struct kernel_place){ 0 };
+	session->in_doubt = false;
 	session->beat = session_vault(session)->beat;
 }
 
@@ -117,30 +118,53 @@ static enum life look_at_cpus(const struct session *session)
 	return ours ? LIFE_GOES_ON : LIFE_OTHER_KERNEL;
 }
 
-static bool has_pulse(struct session *session, uint64_t now_ns)
+static enum pulse_finding feel_pulse(struct session *session, uint64_t now_ns)
 {
 	uint64_t jiffies;
 
 	if (now_ns < session->next_pulse_ns)
-		return true;
+		return PULSE_BEATS;
 	session->next_pulse_ns = now_ns + PULSE_NS;
-	return read_jiffies(session, &jiffies) && pulse_beats(&session->pulse, jiffies, now_ns);
+	return read_jiffies(session, &jiffies) ? pulse_feel(&session->pulse, jiffies, now_ns)
+					       : PULSE_STILL;
+}
+
+/*
+ * What has been changed is put back only in a kernel that is alive: of one that was left for another, the memory is used for something
+ * else, while a vCPU may still halt in it. So time has to go on there after the change was seen.
+ */
+static bool is_alive(struct session *session, uint64_t now_ns)
+{
+	uint64_t jiffies, moved;
+
+	if (!read_jiffies(session, &jiffies))
+		return false;
+	if (!session->in_doubt) {
+		session->in_doubt = true;
+		pulse_start(&session->doubt, jiffies, now_ns);
+	}
+	moved = jiffies - session->doubt.jiffies;
+	return moved && pulse_feel(&session->doubt, jiffies, now_ns) == PULSE_BEATS;
 }
 
 enum life life_check(struct session *session, uint64_t now_ns)
 {
-	enum life life;
+	enum pulse_finding pulse;
 	bool stands;
 
 	if (was_put_back(session, now_ns))
 		return LIFE_PUT_BACK;
+	pulse = feel_pulse(session, now_ns);
+	if (pulse == PULSE_BACK)
+		return LIFE_OTHER_KERNEL; /* maybe at the same place */
 	stands = guard_stands(session, now_ns);
-	if (stands && (has_pulse(session, now_ns) || now_ns < session->next_look_ns))
+	session->in_doubt = session->in_doubt && !stands;
+	if (stands && (pulse == PULSE_BEATS || now_ns < session->next_look_ns))
 		return LIFE_GOES_ON;
-	/* In doubt: which kernel runs? */
 	session->next_look_ns = now_ns + LOOK_NS;
-	life = look_at_cpus(session);
-	return life == LIFE_GOES_ON && !stands ? LIFE_TAMPERED : life;
+	if (look_at_cpus(session) == LIFE_OTHER_KERNEL)
+		return LIFE_OTHER_KERNEL;
+	return !stands && is_alive(session, now_ns) ? LIFE_TAMPERED : LIFE_GOES_ON;
 }
 
 bool life_goes_on(struct session *session)

@@ -8,17 +8,15 @@ void pulse_start(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns)
 	*pulse = (struct pulse){ jiffies, now_ns };
 }
 
-bool pulse_beats(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns)
+enum pulse_finding pulse_feel(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns)
 {
-	uint64_t elapsed = now_ns - pulse->moved_ns;
+	uint64_t elapsed = now_ns - pulse->moved_ns, moved = jiffies - pulse->jiffies;
 	uint64_t most = elapsed / (1000000000 / FASTEST_HZ) + PULSE_SLACK;
 
-	if (jiffies == pulse->jiffies)
-		return elapsed < PULSE_STILL_NS;
-	if (jiffies - pulse->jiffies > most) {
-		pulse_start(pulse, jiffies, now_ns);
-		return false;
-	}
+	if (!moved)
+		return elapsed < PULSE_STILL_NS ? PULSE_BEATS : PULSE_STILL;
 	pulse_start(pulse, jiffies, now_ns);
-	return true;
+	if (moved >> 63)
+		return PULSE_BACK;
+	return moved <= most ? PULSE_BEATS : PULSE_AHEAD;
 }

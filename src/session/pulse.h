@@ -2,7 +2,6 @@
 #ifndef SESSION_PULSE_H
 #define SESSION_PULSE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -20,10 +19,14 @@ struct pulse {
 
 void pulse_start(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns);
 
-/*
- * @jiffies were read at @now_ns. False when they have stood still too long, or are not what a kernel that goes on would
- * have by now: they went back, or ahead of any clock. Then they are taken to be right from here on.
- */
-bool pulse_beats(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns);
+enum pulse_finding {
+	PULSE_BEATS,
+	PULSE_STILL, /* for too long */
+	PULSE_AHEAD, /* of any clock: no time has been like this, or they are something else by now */
+	PULSE_BACK, /* a kernel that goes on never does that */
+};
+
+/* @jiffies were read at @now_ns. Whatever is found, they are taken to be right from here on. */
+enum pulse_finding pulse_feel(struct pulse *pulse, uint64_t jiffies, uint64_t now_ns);
 
 #endif

@@ -113,6 +113,9 @@ struct session {
 		left; /* the kernel's that is guarded; its that has gone, until another is found */
 	uint64_t jiffies; /* address; 0: not known */
 	struct pulse pulse;
+	struct pulse
+		doubt; /* since the guard was found changed, if it is in_doubt whether its kernel is alive */
+	bool in_doubt;
 	uint64_t next_pulse_ns, next_look_ns;
 	uint64_t next_refresh_ns; /* of the guest's memory, when a walk fails */
 	uint64_t beat; /* as last written to the vault */

@@ -25,7 +25,8 @@ tiny_make() {
     rm -r "$tree"
 }
 
-# tiny_start NAME [QEMU ARGS...]: sets vm, dir and qemu_pid. TINY_KERNEL, TINY_MEMORY (MiB) and TINY_PRELOAD may say more.
+# tiny_start NAME [QEMU ARGS...]: sets vm, dir and qemu_pid. TINY_KERNEL, TINY_MEMORY (MiB), TINY_APPEND (for the
+# kernel) and TINY_PRELOAD may say more.
 tiny_start() {
     local kernel=${TINY_KERNEL:-6.1-cloud} accel=(-accel 'tcg,thread=multi' -cpu 'max,cx16=off') clock=tsc=reliable words
     vm=$1 dir=$work/vm-$1
@@ -37,7 +38,7 @@ tiny_start() {
     [ -z "${TINY_PRELOAD:-}" ] || words=("${words[@]/outguard-vault,master=off/outguard-vault,master=on}")
     env ${TINY_PRELOAD:+LD_PRELOAD="$TINY_PRELOAD"} qemu-system-x86_64 "${accel[@]}" -nodefaults -display none -no-user-config \
         "${words[@]}" -kernel "$lab_dir/$kernel/vmlinuz" -initrd "$work/tiny-$kernel.cpio" \
-        -append "console=ttyS0 quiet loglevel=5 panic=-1 $clock" -serial file:"$dir/serial.log" \
+        -append "console=ttyS0 quiet loglevel=5 panic=-1 $clock ${TINY_APPEND:-}" -serial file:"$dir/serial.log" \
         -serial unix:"$dir/line",server=on,wait=on -qmp unix:"$dir/lab-qmp.sock",server=on,wait=off \
         "$@" </dev/null >"$dir/qemu.log" 2>&1 &
     qemu_pid=$!
