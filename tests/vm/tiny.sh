@@ -10,18 +10,20 @@ clean_up_tiny() {
     for pid in "${tiny_qemus[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 }
 
-# tiny_make KERNEL: the initial file system, with itself and a kernel inside for kexec.
+# tiny_make KERNEL [TIMES]: the initial file system, which has another one and a kernel inside for kexec, so many times over.
 tiny_make() {
-    local kernel=$1 tree=$work/tree
+    local kernel=$1 tree=$work/tree i
     lab/add-kernel --kernel "$kernel" || die "the lab has no kernel $kernel"
     mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
     cp "${build%/sanitize*}/tests/guest/tiny" "$tree/init"
     mknod "$tree/dev/console" c 5 1
-    pack() { (cd "$tree" && find . | cpio --quiet -o -H newc >"$1"); }
-    pack "$work/inner"
-    cp "$work/inner" "$tree/inner"
-    cp "$lab_dir/$kernel/vmlinuz" "$tree/vmlinuz"
-    pack "$work/tiny-$kernel.cpio"
+    pack() { (cd "$tree" && find . | cpio --quiet -o -H newc >"$work/tiny-$kernel.cpio"); }
+    pack
+    for i in $(seq "${2:-1}"); do
+        mv "$work/tiny-$kernel.cpio" "$tree/inner"
+        [ "$i" -gt 1 ] || cp "$lab_dir/$kernel/vmlinuz" "$tree/vmlinuz"
+        pack
+    done
     rm -r "$tree"
 }
 
