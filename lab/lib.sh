@@ -1,6 +1,8 @@
 # Shared by the lab's scripts; sourced, never run. Public interface and layout: lab/README.md
 # shellcheck shell=bash
 
+export LC_ALL=C # the outputs that are parsed here, and the order in which inputs are hashed, are the same everywhere
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lab=$root/lab
 work=${OUTGUARD_LAB_DIR:-$root/build/lab}
@@ -48,8 +50,9 @@ need_to_boot() { need qemu-system-x86_64=qemu-system-x86 ssh=openssh-client soca
 
 # --- the options that say what VM to start ------------------------------------------------------------------------------------
 
-vm_kernel=6.1-cloud
-vm_accel=auto
+vm_kernel=${OUTGUARD_LAB_KERNEL:-6.1-cloud}
+vm_accel=${OUTGUARD_LAB_ACCEL:-auto}
+boot_limit=${OUTGUARD_LAB_BOOT_LIMIT:-120}
 vm_memory=1024
 vm_cpus=2
 vm_docker=
@@ -135,6 +138,7 @@ build_images() {
 #   vault qmp.sock            outguard's          lab-qmp.sock ssh.sock ssh_port   the lab's way in
 #   serial.log qemu.log       what was said       pid owner                        QEMU's, and who started it
 #   docker reboot             there if the VM was started with --docker, --reboot
+#   again                     there if the VM's first boot failed, and this is its second
 
 vm_link() { printf '%s/vm/%s' "$work" "$1"; }
 
@@ -324,9 +328,10 @@ wait_for_guest() {
 boot_vm() {
     start_vm "$1"
     ! in_job wait_for_guest "$dir" "$2" || return 0
-    say "the guest did not boot (above); once more"
+    echo "lab: $1: the guest did not boot (above); once more" >&2
     stop_vm "$1" "$dir"
     start_vm "$1"
+    : >"$dir/again"
     in_job wait_for_guest "$dir" "$2"
 }
 
