@@ -61,7 +61,7 @@ LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
-.PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly check-life scale layers format format-check \
+.PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly check-life check-kvm scale layers format format-check \
 	demo matrix compatibility install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
@@ -134,7 +134,7 @@ $(BUILD)/tests/damage $(BUILD)/tests/tamper: $(BUILD)/tests/%: tests/vm/%.c $(LI
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
 # Run in the guest, whatever is installed there.
-GUEST_PROGRAMS := scale fsops lsm_count tiny
+GUEST_PROGRAMS := scale fsops lsm_count tiny file_loop
 $(BUILD)/tests/guest/%: tests/vm/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -150,6 +150,11 @@ $(BUILD)/tests/rom_writable.so: tests/vm/rom_writable.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) -std=gnu11 $(filter-out -Wmissing-prototypes,$(WARNINGS)) -O2 -shared -fPIC -o $@ $< -ldl
+
+$(BUILD)/tests/guest/%: tests/kvm/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
 
 FSOPS := $(wildcard tests/vm/unchanged/*.c)
 $(BUILD)/tests/guest/fsops: $(FSOPS) $(wildcard tests/vm/unchanged/*.h)
@@ -194,6 +199,13 @@ check-nightly: packages-check ## What takes longer than `make check` may: odd ke
 
 check-life: packages-check ## The guard comes and goes 100 times under full load, the daemon is killed 50 times (minutes; part of check-nightly)
 	@$(MAKE) --no-print-directory -s check-nightly ONLY=life
+
+check-kvm: packages-check ## The promises under real KVM, nested where this machine's does not run Linux (KVM_KERNELS, ONLY); exits: build/kvm/exits.tsv
+	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
+	@$(MAKE) --no-print-directory -s programs
+	@tests/kvm/run $(BUILD) $(KVM_KERNELS)
+
+KVM_KERNELS ?= 6.1-cloud
 
 scale: packages-check ## 500 containers with 200 watched files each, in one guest; what it costs is left in build/scale.tsv
 	@$(MAKE) --no-print-directory -s vm-programs SANITIZE=
