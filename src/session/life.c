@@ -35,7 +35,31 @@ static bool same_place(const struct kernel_place *a, const struct kernel_place *
 	return a->entry == b->entry && a->phys_base == b->phys_base;
 }
 
-/* vCPUs that halt in the kernel that was left come last: their memory still looks like one. */
+static bool read_jiffies(const struct session *session, uint64_t *ret)
+{
+	return session->jiffies &&
+	       space_read_u64(profile_space(session->profile), session->jiffies, ret) == 0;
+}
+
+/*
+ * A kernel that was left for another looks as if it ran, by a vCPU that halts in it, while its memory is used for something else. So
+ * where there is a doubt, time has to go on there before anything is written.
+ */
+static bool is_alive(struct session *session, uint64_t now_ns)
+{
+	uint64_t jiffies, moved;
+
+	if (!read_jiffies(session, &jiffies))
+		return false;
+	if (!session->in_doubt) {
+		session->in_doubt = true;
+		pulse_start(&session->doubt, jiffies, now_ns);
+	}
+	moved = jiffies - session->doubt.jiffies;
+	return moved && pulse_feel(&session->doubt, jiffies, now_ns) == PULSE_BEATS;
+}
+
+/* vCPUs that halt in the kernel that was left come last. The next one may be at the same place. */
 int life_read_profile(struct session *session, struct error *err)
 {
 	struct kernel_place places[MAX_CPUS] = { 0 };
@@ -56,13 +80,16 @@ int life_read_profile(struct session *session, struct error *err)
 		if (r == 0)
 			session->place = places[i];
 	}
+	if (r == 0 && same_place(&session->place, &session->left)) {
+		session->jiffies = profile_symbol(session->profile, "jiffies_64");
+		if (!is_alive(session, clock_ns(CLOCK_MONOTONIC))) {
+			session->profile = profile_free(session->profile);
+			return error_set(err, -EAGAIN,
+					 "the guest has left its kernel, and the next one is not "
+					 "up yet");
+		}
+	}
 	return r;
-}
-
-static bool read_jiffies(const struct session *session, uint64_t *ret)
-{
-	return session->jiffies &&
-	       space_read_u64(profile_space(session->profile), session->jiffies, ret) == 0;
 }
 
 void life_begin(struct session *session, uint64_t now_ns)
@@ -127,24 +154,6 @@ static enum pulse_finding feel_pulse(struct session *session, uint64_t now_ns)
 	session->next_pulse_ns = now_ns + PULSE_NS;
 	return read_jiffies(session, &jiffies) ? pulse_feel(&session->pulse, jiffies, now_ns)
 					       : PULSE_STILL;
-}
-
-/*
- * What has been changed is put back only in a kernel that is alive: of one that was left for another, the memory is used for something
- * else, while a vCPU may still halt in it. So time has to go on there after the change was seen.
- */
-static bool is_alive(struct session *session, uint64_t now_ns)
-{
-	uint64_t jiffies, moved;
-
-	if (!read_jiffies(session, &jiffies))
-		return false;
-	if (!session->in_doubt) {
-		session->in_doubt = true;
-		pulse_start(&session->doubt, jiffies, now_ns);
-	}
-	moved = jiffies - session->doubt.jiffies;
-	return moved && pulse_feel(&session->doubt, jiffies, now_ns) == PULSE_BEATS;
 }
 
 enum life life_check(struct session *session, uint64_t now_ns)

@@ -370,6 +370,7 @@ static void tell_last(struct session *session)
 static void leave_kernel(struct session *session)
 {
 	session->left = session->place;
+	session->in_doubt = false;
 	session->state = SESSION_WAITING;
 	session->next_sweep_ns = 0;
 	forget_kernel(session);
@@ -494,6 +495,7 @@ static void watch_life(struct session *session, uint64_t now)
 	case LIFE_PUT_BACK:
 		/* What stands in the ring is of another time. */
 		start_again(session, "the VM was put back to an earlier state");
+		session->left = (struct kernel_place){ 0 }; /* that kernel runs */
 		break;
 	case LIFE_TAMPERED:
 		on_tampering(session, now);
