@@ -71,6 +71,12 @@ static int report_unknown(const struct machine *machine, struct error *err)
 			 vault_of(machine)->version, GUARD_ABI_VERSION);
 }
 
+/* A vault that is plugged in anew may lie where QEMU remembers code of an older one's. */
+static uint64_t first_place(void)
+{
+	return GUARD_VAULT_CODE + (clock_ns(CLOCK_MONOTONIC) / 1000 % 128) * 4096;
+}
+
 /*
  * TCG does not notice when another process changes code that it has translated, and a guard that is in place may have
  * threads inside. So code that differs from what lies at a place goes to another place: it is the same bytes, or bytes
@@ -81,7 +87,7 @@ static int place_code(const struct machine *machine, const struct resolve *resol
 {
 	const struct arm_record *record = record_of(machine);
 	uint8_t *vault = machine_vault(machine)->host;
-	uint64_t at = record->code_size ? record->code_at : GUARD_VAULT_CODE;
+	uint64_t at = record->code_size ? record->code_at : first_place();
 
 	for (unsigned int i = 0; i < 2; i++) {
 		_cleanup_(link_image_freep) struct link_image *image = NULL;
