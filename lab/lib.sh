@@ -50,7 +50,7 @@ need_to_boot() { need qemu-system-x86_64=qemu-system-x86 ssh=openssh-client soca
 
 # --- the options that say what VM to start ------------------------------------------------------------------------------------
 
-vm_kernel=${OUTGUARD_LAB_KERNEL:-6.1-cloud}
+vm_kernel=6.1-cloud
 vm_accel=${OUTGUARD_LAB_ACCEL:-auto}
 boot_limit=${OUTGUARD_LAB_BOOT_LIMIT:-120}
 vm_memory=1024
@@ -138,7 +138,6 @@ build_images() {
 #   vault qmp.sock            outguard's          lab-qmp.sock ssh.sock ssh_port   the lab's way in
 #   serial.log qemu.log       what was said       pid owner                        QEMU's, and who started it
 #   docker reboot             there if the VM was started with --docker, --reboot
-#   again                     there if the VM's first boot failed, and this is its second
 
 vm_link() { printf '%s/vm/%s' "$work" "$1"; }
 
@@ -328,10 +327,9 @@ wait_for_guest() {
 boot_vm() {
     start_vm "$1"
     ! in_job wait_for_guest "$dir" "$2" || return 0
-    echo "lab: $1: the guest did not boot (above); once more" >&2
+    echo "lab: the guest did not boot (above); once more" >&2
     stop_vm "$1" "$dir"
     start_vm "$1"
-    : >"$dir/again"
     in_job wait_for_guest "$dir" "$2"
 }
 

@@ -4,7 +4,7 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../vm/lib.sh"
 [ "${OUTGUARD_LAB_ACCEL:-}" = kvm ] || die "this test is for guests under KVM: lab/with-kvm -- $0"
-kernel=${OUTGUARD_LAB_KERNEL:-6.1-cloud}
+kernel=${KERNEL:-6.1-cloud}
 recorded=$build/kvm
 mkdir -p "$recorded"
 

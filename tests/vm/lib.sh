@@ -61,7 +61,6 @@ start_vm() {
     shift
     vms+=("$vm")
     dir=$(lab/start "$vm" ${KERNEL:+--kernel "$KERNEL"} "$@") || die "the VM did not start"
-    [ ! -e "$dir/again" ] || echo "# again: $vm did not boot at the first try (above)"
 }
 
 guest() { lab/exec "$vm" -- "$@"; }
