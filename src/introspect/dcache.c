@@ -48,7 +48,10 @@ static bool exists(const struct caches *caches, struct reader *reader, uint64_t 
 	       reader_get(reader, dentry, FIELD_DENTRY_INODE);
 }
 
-/* @n_left: how many children may still be looked at. */
+/*
+ * Calls @visit for each child that exists; stops when it returns other than 0 and returns that. @n_left: how many children may
+ * still be looked at.
+ */
 static int children_each(const struct caches *caches, uint64_t dentry, unsigned int *n_left,
 			 int (*visit)(uint64_t child, void *data), void *data)
 {
@@ -75,14 +78,6 @@ static int children_each(const struct caches *caches, uint64_t dentry, unsigned 
 			return r;
 	}
 	return reader.error;
-}
-
-int dcache_children_each(const struct caches *caches, uint64_t dentry,
-			 int (*visit)(uint64_t child, void *data), void *data)
-{
-	unsigned int n_left = MAX_CHILDREN;
-
-	return children_each(caches, dentry, &n_left, visit, data);
 }
 
 struct wanted {

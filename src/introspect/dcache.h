@@ -25,13 +25,6 @@ struct place {
 int dcache_child(const struct caches *caches, uint64_t dentry, const char *name, uint64_t *ret);
 
 /*
- * Calls @visit for each child that exists; stops when it returns other than 0 and returns that. Else
- * as dcache_child().
- */
-int dcache_children_each(const struct caches *caches, uint64_t dentry,
-			 int (*visit)(uint64_t child, void *data), void *data);
-
-/*
  * Walks a path from @root, across mounts and symbolic links, as a process with that root would; the
  * last name too is followed. Returns as dcache_child(), or -ELOOP, -ENAMETOOLONG (links).
  */

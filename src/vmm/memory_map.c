@@ -167,6 +167,7 @@ void memory_map_deinit(struct memory_map *map)
 	*map = (struct memory_map){ 0 };
 }
 
+/* Of the memory backend @id. Older machine types name it by its path: /objects/ID. */
 static bool is_name_of(const char *name, const char *id)
 {
 	static const char objects[] = "/objects/";
@@ -176,11 +177,6 @@ static bool is_name_of(const char *name, const char *id)
 	return *id && strcmp(name, id) == 0;
 }
 
-bool memory_region_is(const struct memory_region *region, const char *id)
-{
-	return is_name_of(region->name, id);
-}
-
 const struct memory_region *memory_map_find(const struct memory_map *map, const char *id,
 					    uint64_t size)
 {
@@ -188,7 +184,7 @@ const struct memory_region *memory_map_find(const struct memory_map *map, const 
 		const struct memory_region *region = &map->regions[i];
 
 		if (region->type != MEMORY_REGION_IO && region->offset == 0 &&
-		    region->size == size && memory_region_is(region, id))
+		    region->size == size && is_name_of(region->name, id))
 			return region;
 	}
 	return NULL;
@@ -209,7 +205,7 @@ size_t memory_map_ram(const struct memory_map *map, const char *id, struct memor
 		const struct memory_region *region = &map->regions[i];
 
 		if (region->priority != 0 || region->type > MEMORY_REGION_ROM ||
-		    !memory_region_is(region, id))
+		    !is_name_of(region->name, id))
 			continue;
 		if (n_parts && continues(&part, region)) {
 			part.size += region->size;

@@ -43,9 +43,6 @@ struct memory_map {
 int memory_map_parse(struct memory_map *ret, const char *text, struct error *err);
 void memory_map_deinit(struct memory_map *map);
 
-/* Is @region part of the memory backend @id? Older machine types name it by its path: /objects/ID. */
-bool memory_region_is(const struct memory_region *region, const char *id);
-
 /*
  * Where the block @id of @size bytes is, as a whole, or NULL: the guest may not have mapped it, or have
  * put something else over a part of it.
