@@ -33,19 +33,19 @@ vmm := qmp gdbstub memory_map registers process_memory pci hot_plug machine qemu
 profile := kallsyms types modules locate profile
 introspect := kernel layout reader task unwind mount path pathbuf file cgroup container overlay \
 	open_files caches dcache page_cache cmdline container_json container_words keeper \
-	runtime
-policy := policy yaml rule exception selector schema pattern
+	runtime supers
+policy := policy yaml rule exception selector schema pattern integrity
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
 sentry := anchors sentry
-session := lock held containers exceptions watches errands views enter layers follow tell open_files report sweep pulse life session
+session := lock held containers exceptions watches errands views enter layers follow tell open_files report attempts guest sweep pulse life session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version
 
 # The guard: runs in the guest kernel. See src/guard/kernel.h.
-GUARD := ring describe match judge file inode mount view
+GUARD := ring describe actor match judge attempt file inode mount view
 GUARD_OPTIMIZE := -O2
 GUARD_CFLAGS := -std=gnu11 $(GUARD_OPTIMIZE) -Isrc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fcf-protection=branch \
@@ -57,7 +57,7 @@ UNIT_TESTS := $(sort $(basename $(notdir $(wildcard tests/unit/test_*.c))))
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
 
 LIBRARY_OBJECTS := $(foreach l,$(LAYERS),$(foreach m,$($(l)),$(BUILD)/$(l)/$(m).o)) \
-	$(BUILD)/arm/guard_object.o
+	$(BUILD)/arm/guard_object.o $(BUILD)/policy/builtin.o
 LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
@@ -97,6 +97,11 @@ $(BUILD)/arm/guard_object.o: src/arm/guard_object.S $(BUILD)/guard.o
 	$(call say,CC)
 	$(Q)$(CC) -DGUARD_OBJECT='"$(BUILD)/guard.o"' -c $< -o $@
 
+$(BUILD)/policy/builtin.o: src/policy/builtin.S src/policy/guest-integrity.yaml
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -c $< -o $@
+
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@rm -f $@
 	$(call say,AR)
@@ -118,7 +123,7 @@ SANITIZED_BUILD := $(firstword $(subst /sanitize-, ,$(BUILD)))/sanitize-address-
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -DBUILD_DIR='"$(BUILD)"' $< -o $@ $(LIBRARY) $(LIBS) -lcmocka -lbpf -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP -DBUILD_DIR='"$(BUILD)"' $< -o $@ $(LIBRARY) $(LIBS) -lcmocka -lbpf -lpthread
 
 # The guard itself is in it, whose fields are symbols: see tests/unit/fake_linux.h.
 $(BUILD)/tests/test_guard: private ALL_CFLAGS += -fno-pie -no-pie
@@ -126,12 +131,12 @@ $(BUILD)/tests/test_guard: private ALL_CFLAGS += -fno-pie -no-pie
 $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/regress.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< tests/fuzz/regress.c -o $@ $(LIBRARY) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP $< tests/fuzz/regress.c -o $@ $(LIBRARY) $(LIBS)
 
 $(BUILD)/tests/damage $(BUILD)/tests/tamper: $(BUILD)/tests/%: tests/vm/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
 # Run in the guest, whatever is installed there.
 GUEST_PROGRAMS := scale fsops lsm_count tiny file_loop

@@ -20,7 +20,7 @@
  * the code area was used last. The guest cannot write them. Another build may have written them: what stands before
  * @layout keeps its place for ever.
  */
-#define RECORD_LAYOUT 2
+#define RECORD_LAYOUT 3
 
 struct arm_record {
 	uint64_t armed; /* kernel's _text, so that a reboot shows; 0: nothing is in place */

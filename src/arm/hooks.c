@@ -21,7 +21,8 @@ enum need {
 /*
  * In the order of arming. A name that stands twice has changed its parameters: inode_setattr with Linux 314a8dc728d0 ("security:
  * Align inode_setattr hook definition with EVM") (in v6.9). Some are newer than others: inode_set_acl and inode_remove_acl since
- * 72b3897e7828 (v6.2; before, ACLs pass inode_setxattr), file_ioctl_compat since f1bb47a31dff (v6.8, and stable kernels).
+ * 72b3897e7828 (v6.2; before, ACLs pass inode_setxattr), file_ioctl_compat since f1bb47a31dff (v6.8, and stable kernels);
+ * bpf_prog where there is CONFIG_BPF_SYSCALL.
  */
 static const struct {
 	const char *name; /* of the LSM hook, or of the delayed work */
@@ -55,6 +56,11 @@ static const struct {
 	{ "mmap_file", "guard_mmap_file", "file . . .", WANTED },
 	{ "file_mprotect", "guard_file_mprotect", "vm_area_struct . .", WANTED },
 	{ "file_receive", "guard_file_receive", "file", WANTED },
+	{ "locked_down", "guard_locked_down", ".", WANTED },
+	{ "kernel_read_file", "guard_kernel_read_file", "file . .", WANTED },
+	{ "kernel_load_data", "guard_kernel_load_data", ". .", WANTED },
+	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", OPTIONAL },
+	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", WANTED },
 	{ "file_open", "guard_file_open", "file", ESSENTIAL },
 	{ "shepherd", "guard_errand", NULL, ESSENTIAL },
 };

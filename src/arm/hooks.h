@@ -12,8 +12,8 @@
 #include "util/error.h"
 
 /* The places in the guest kernel where the guard is called from. */
-#define HOOKS_MAX 32
-#define HOOKS_MAX_PATCHES 128
+#define HOOKS_MAX 48
+#define HOOKS_MAX_PATCHES 160
 #define HOOKS_BANKS 2
 
 enum hook_means {

@@ -11,7 +11,7 @@
  * An LSM hook that is a list of functions (struct security_hook_list), as it is until Linux 417c5643cd67 ("lsm: replace
  * indirect LSM hook calls with static calls") (in v6.12).
  */
-#define LSM_LIST_NODE_SIZE 64 /* room for a node of ours */
+#define LSM_LIST_NODE_SIZE 48 /* room for a node of ours */
 
 struct lsm_list_node {
 	uint8_t *host; /* where it is written; LSM_LIST_NODE_SIZE bytes */

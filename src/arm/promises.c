@@ -39,6 +39,15 @@ static const struct {
 		       "was open before" },
 	{ "file_mprotect", "mappings made writable later are neither refused nor told" },
 	{ "file_receive", "descriptors that come over a socket are neither refused nor told" },
+	{ "locked_down", "the kernel's memory, ports, MSRs, PCI configuration and kprobes can be "
+			 "reached without being told" },
+	{ "kernel_read_file", "loading modules and kexec are neither refused nor told" },
+	{ "kernel_load_data", "loading modules and kexec from memory are neither refused nor "
+			      "told" },
+	{ "bpf_prog", "BPF programs that change what the kernel does are neither refused nor "
+		      "told" },
+	{ "ptrace_access_check", "tracing runtimes and other containers is neither refused nor "
+				 "told" },
 	{ "file_open", "reading, writing and running are neither refused nor told" },
 	{ "shepherd", "containers that run when the guard comes are not guarded" },
 };
@@ -53,7 +62,8 @@ const char *promise_without(const char *hook)
 }
 
 /*
- * inode_set_acl and inode_remove_acl: Linux 72b3897e7828 (v6.2); file_ioctl_compat: f1bb47a31dff (v6.8, and stable kernels).
+ * inode_set_acl and inode_remove_acl: Linux 72b3897e7828 (v6.2); file_ioctl_compat: f1bb47a31dff (v6.8, and stable kernels);
+ * bpf_prog where there is CONFIG_BPF_SYSCALL.
  */
 static const struct {
 	const char *hook, *because;
@@ -61,6 +71,7 @@ static const struct {
 	{ "inode_set_acl", "access lists pass inode_setxattr" },
 	{ "inode_remove_acl", "access lists pass inode_removexattr" },
 	{ "file_ioctl_compat", "32-bit ioctls pass file_ioctl" },
+	{ "bpf_prog", "there is no BPF in it" },
 };
 
 const char *promise_needless(const char *hook)

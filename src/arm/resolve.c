@@ -55,6 +55,8 @@ int resolve_name(void *data, const char *name, uint64_t *ret_value)
 
 	if (!strncmp(name, "field.", 6))
 		return resolve_field(resolve->profile, name + 6, ret_value);
+	if (!strncmp(name, "enumerator.", 11))
+		return profile_enumerator(resolve->profile, name + 11, ret_value);
 	if (!strncmp(name, "size.", 5))
 		*ret_value = profile_struct_size(resolve->profile, name + 5);
 	else if (!strcmp(name, "percpu.current_task"))

@@ -37,6 +37,7 @@ struct clause { /* a block's data is an array of these: no padding */
 	struct item *text, *exceptions; /* or NULL */
 	uint32_t deny, report, kill, n_exceptions;
 	uint32_t plain, hash; /* of a text without wildcards */
+	uint32_t whom, unused;
 };
 
 struct side {
@@ -53,7 +54,7 @@ struct arena {
 	struct item *buckets[N_BUCKETS];
 };
 
-_Static_assert(sizeof(struct clause) == 2 * sizeof(void *) + 24, "compared byte by byte");
+_Static_assert(sizeof(struct clause) == 2 * sizeof(void *) + 32, "compared byte by byte");
 
 int arena_new(struct arena **ret, uint8_t *vault, const uint64_t at[2], uint64_t size)
 {
@@ -232,6 +233,7 @@ static bool intern_clause(struct arena *arena, struct clause *ret, const struct 
 		.report = from->report,
 		.kill = from->kill,
 		.n_exceptions = from->n_exceptions,
+		.whom = from->whom,
 	};
 	if (from->text)
 		ret->text = intern(arena, false, from->text, strlen(from->text) + 1);
@@ -316,6 +318,7 @@ static void write_block(unsigned int half, const struct item *item, struct guard
 			.exceptions = clause->exceptions ? clause->exceptions->place[half].at : 0,
 			.n_exceptions = clause->n_exceptions,
 			.hash = clause->hash,
+			.whom = clause->whom,
 		};
 		to->n_plain += clause->plain;
 	}

@@ -143,7 +143,8 @@ static int add_items(struct builder *builder, const struct policy *policy)
 	for (uint32_t r = 0; r < policy->n_rules; r++) {
 		for (size_t p = 0; p < policy->rules[r].n_paths; p++) {
 			const char *path = policy->rules[r].paths[p];
-			int64_t name = add_name(builder, path, literal_length(path));
+			int64_t name = *path == '/' ? add_name(builder, path, literal_length(path))
+						    : PLAN_NO_NAME;
 
 			if (name < 0)
 				return (int)name;

@@ -20,10 +20,12 @@ struct plan_name {
 	uint32_t parent; /* index; the root's is itself */
 };
 
+#define PLAN_NO_NAME UINT32_MAX
+
 struct plan_item { /* one path of one rule */
 	uint32_t rule;
 	const char *path; /* the policy's */
-	uint32_t name; /* the path itself, or the directory its pattern hangs from */
+	uint32_t name; /* the path itself, or the directory its pattern hangs from; PLAN_NO_NAME: see policy_path_pseudo() */
 };
 
 struct plan_executable { /* of a rule's exceptions */

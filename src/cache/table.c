@@ -280,7 +280,8 @@ static void write_slot(struct guard_entry *slot, const struct guard_entry *entry
 
 static bool is_base(const struct node *node)
 {
-	return key_is_live(node->entry.key) && (node->entry.key & 7) == GUARD_KEY_BASE;
+	return key_is_live(node->entry.key) && (node->entry.key & 7) == GUARD_KEY_BASE &&
+	       node->entry.ino; /* a pseudo file system's is looked for without being told */
 }
 
 static void retire(struct table *table, struct half *half, struct node *node)
@@ -478,7 +479,7 @@ static int check_entry(const struct table *table, const struct guard_entry *entr
 	if (!current(table)->nodes)
 		return error_set(err, -EBUSY,
 				 "the table in force is an earlier daemon's: begin a new one");
-	if (!key_is_live(entry->key) || kind > GUARD_KEY_WORK)
+	if (!key_is_live(entry->key) || kind > GUARD_KEY_NUMBER)
 		return error_set(err, -EINVAL, "no entry can have the key %#llx",
 				 (unsigned long long)entry->key);
 	if (n && kind != GUARD_KEY_FILE && kind != GUARD_KEY_BASE && kind != GUARD_KEY_MOUNT)

@@ -28,6 +28,7 @@ struct table_clause {
 	uint32_t deny, report, kill;
 	const struct guard_exception *exceptions;
 	uint32_t n_exceptions;
+	uint32_t whom; /* enum guard_whom; 0: all */
 };
 
 /*

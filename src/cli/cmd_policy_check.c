@@ -102,7 +102,7 @@ static void print_policy(const struct policy *policy)
 {
 	struct json_object *to = json_object_new_object(), *rules = json_object_new_array();
 
-	for (size_t i = 0; i < policy->n_rules; i++)
+	for (size_t i = 0; i < policy->n_own_rules; i++)
 		json_object_array_add(rules, rule_facts(&policy->rules[i]));
 	json_object_object_add(to, "ok", json_object_new_boolean(true));
 	add_string(to, "source", policy->source);
@@ -144,9 +144,9 @@ static void print_count(size_t n, const char *what)
 static void print_rules(const struct policy *policy)
 {
 	printf("%s: a good policy of ", policy->source);
-	print_count(policy->n_rules, "rule");
+	print_count(policy->n_own_rules, "rule");
 	printf("\n");
-	for (size_t i = 0; i < policy->n_rules; i++) {
+	for (size_t i = 0; i < policy->n_own_rules; i++) {
 		const struct policy_rule *rule = &policy->rules[i];
 
 		printf("  %s: %s ", rule->name, policy_action_name(rule->action));

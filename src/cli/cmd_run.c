@@ -77,7 +77,7 @@ static void say_ready(struct run *run)
 	log_info("%s: guarding Linux %s, %zu container%s, policy %s (%zu rules)", run->name,
 		 profile_release(session->profile), session->containers.n,
 		 session->containers.n == 1 ? "" : "s", session->policy->source,
-		 session->policy->n_rules);
+		 session->policy->n_own_rules);
 	make_ready_file(run);
 	run->ready = true;
 }

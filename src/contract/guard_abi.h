@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 4
+#define GUARD_ABI_VERSION 5
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
@@ -45,6 +45,8 @@ enum guard_operation { /* bits; the same as in policies */
 #define GUARD_N_OPERATIONS 17 /* that policies know */
 
 /* In guard_entry.report, guard_clause.report: */
+#define GUARD_OP_RUNTIME \
+	(1u << 28) /* who runs this file is not to be traced: see GUARD_ATTEMPT_PTRACE */
 #define GUARD_OP_FOLLOW \
 	(1u << 29) /* tell the host when the file's name goes, or its overlay inode may change */
 #define GUARD_OP_LAZY (1u << 30) /* nothing is entered yet: resolve the view first */
@@ -62,12 +64,21 @@ enum guard_key {
 	GUARD_KEY_SPACE = 4, /* GUARD_SPACE_KEY, ino 0: a container's; deny: it must not start */
 	GUARD_KEY_MOUNT = 5, /* GUARD_MOUNT_KEY, GUARD_MOUNT_INO: where its mounts are judged */
 	GUARD_KEY_WORK = 6, /* super block, ino: where an overlay makes new files */
+	GUARD_KEY_NUMBER = 7, /* GUARD_DEVICE_KEY, GUARD_CGROUP_KEY; ino 0 */
 };
 #define GUARD_KEY_EMPTY 0ULL
 #define GUARD_KEY_RETIRED (~0ULL)
 #define GUARD_SPACE_KEY(sequence) ((uint64_t)(sequence) << 6 | GUARD_KEY_SPACE)
 #define GUARD_MOUNT_KEY(sequence) ((uint64_t)(sequence) << 6 | GUARD_KEY_MOUNT)
 #define GUARD_MOUNT_INO(super, ino) ((super)*0xd1342543de82ef95ULL ^ (ino))
+/* A device number; deny: a mask of enum guard_attempt, what opening it for writing is */
+#define GUARD_DEVICE_KEY(block, device) \
+	((uint64_t)(device) << 7 | (block) << 6 | 0 << 3 | GUARD_KEY_NUMBER)
+/* A container's, by the id of its kernfs node */
+#define GUARD_CGROUP_KEY(id) ((uint64_t)(id) << 6 | 1 << 3 | GUARD_KEY_NUMBER)
+/* The BASE, with ino 0, of all instances of a pseudo file system: their roots */
+#define GUARD_PSEUDO_SUPER(magic) ((uint64_t)(magic) << 6)
+#define GUARD_SUPER(key) ((key) & ~63ULL)
 #define GUARD_PROBE_LIMIT 128 /* the host keeps every entry this near to its place */
 
 struct guard_entry {
@@ -76,7 +87,7 @@ struct guard_entry {
 	uint32_t generation;
 	uint32_t clauses; /* FILE, BASE, MOUNT: offset of guard_clauses / 8; 0: none */
 	uint32_t deny; /* FILE: operations; SUPER: levels to walk up, 0 for no base */
-	uint32_t report; /* operations */
+	uint32_t report; /* operations; SUPER: levels for those that only read or run */
 };
 
 #define GUARD_MAX_LEVELS 4096 /* deeper than any path can be walked */
@@ -95,7 +106,13 @@ struct guard_clause {
 	uint32_t exceptions; /* offset of the first guard_exception / 8 */
 	uint32_t n_exceptions;
 	uint32_t hash; /* of a text without wildcards: glob_hash() */
-	uint32_t unused;
+	uint32_t whom; /* enum guard_whom bits that it is for; 0: all */
+};
+
+/* Who does it: one that lives in a container, or came from one; or any other process of the guest. */
+enum guard_whom {
+	GUARD_BY_GUEST = 1 << 0,
+	GUARD_BY_CONTAINER = 1 << 1,
 };
 
 /* Those whose text has no wildcards stand last, in the order of their hashes. */
@@ -140,10 +157,35 @@ struct guard_exception {
 
 #define GUARD_ERRAND_ROOTS 16
 
+/* What is attempted on the guest as a whole, not on a file of a container: bit numbers of guard_vault's masks. */
+enum guard_attempt {
+	GUARD_ATTEMPT_MODULE_LOAD,
+	GUARD_ATTEMPT_KEXEC,
+	GUARD_ATTEMPT_DEV_MEM, /* /dev/mem, /dev/port */
+	GUARD_ATTEMPT_KCORE,
+	GUARD_ATTEMPT_IO_PORTS,
+	GUARD_ATTEMPT_MSR,
+	GUARD_ATTEMPT_ACPI_TABLES,
+	GUARD_ATTEMPT_PCI_CONFIG,
+	GUARD_ATTEMPT_BPF_PROGRAM, /* one that can change what the kernel does */
+	GUARD_ATTEMPT_BPF_WRITE_USER,
+	GUARD_ATTEMPT_KPROBE,
+	GUARD_ATTEMPT_PTRACE, /* out of a container, or into a runtime */
+	GUARD_ATTEMPT_BLOCK_WRITE, /* a container: any block device; the guest: one with a mounted file system */
+	GUARD_ATTEMPT_BLOCK_READ,
+	GUARD_ATTEMPT_BLOCK_COMMAND, /* SCSI and NVMe commands by ioctl */
+	GUARD_ATTEMPT_DEVICE_MAPPER,
+	GUARD_ATTEMPT_LOOP,
+	GUARD_ATTEMPT_VFIO,
+	GUARD_N_ATTEMPTS
+};
+
 enum guard_vault_flag {
 	GUARD_REFUSE_UNRESOLVED =
 		1 << 0, /* a container whose files the host did not enter in time does not start */
 	GUARD_LAZY = 1 << 1, /* resolve no names at a container's start: at the first use */
+	GUARD_MAINTENANCE =
+		1 << 2, /* what is refused to the guest's own processes alone is only reported */
 };
 
 struct guard_vault {
@@ -165,6 +207,8 @@ struct guard_vault {
 	uint64_t unused_consumed[4];
 
 	uint64_t guest_space; /* the guest's own mount name space, by its sequence number */
+	uint32_t attempts_deny[2],
+		attempts_report[2]; /* masks of enum guard_attempt: by the guest, by containers */
 
 	/* Paths to resolve in each container, see GUARD_NAMES_. */
 	uint64_t names;
@@ -198,6 +242,7 @@ enum guard_record_type {
 	GUARD_RECORD_VIEW,
 	GUARD_RECORD_SUPER_GONE,
 	GUARD_RECORD_FOLLOW,
+	GUARD_RECORD_ATTEMPT,
 };
 
 struct guard_record {
@@ -251,7 +296,7 @@ struct guard_file_record {
 	uint32_t asked; /* not 0: the guard waits, and decides after the host has handled this */
 	uint32_t depth; /* matched by a pattern: names below the base; 0: by identity */
 	uint32_t role; /* enum guard_role */
-	uint32_t unused_role;
+	uint32_t whom; /* enum guard_whom: one bit */
 	struct guard_identity file, base; /* a file that does not exist yet has ino 0 */
 	uint64_t dentry_from, dentry_to; /* rename: addresses. An exchange comes twice, swapped */
 	uint64_t file_size;
@@ -263,6 +308,22 @@ struct guard_file_record {
 	uint16_t super_path; /* from the root of the file system: its last `depth` names are below the base */
 	uint16_t other_path; /* the other name, also from the root of the file system; or no text */
 	uint16_t executable;
+};
+
+/* Something was attempted on the guest as a whole. */
+struct guard_attempt_record {
+	struct guard_record record;
+	uint32_t attempt; /* enum guard_attempt */
+	uint32_t whom; /* enum guard_whom: one bit */
+	uint32_t denied;
+	uint32_t target_pid; /* PTRACE */
+	uint32_t detail; /* BPF_PROGRAM: enum bpf_prog_type; BLOCK_COMMAND: the ioctl */
+	uint32_t unused;
+	struct guard_identity file; /* where there is one: a module, a device's node */
+	uint32_t mode, device; /* of that file; device: a node's own number */
+	struct guard_process process;
+	char target_name[16]; /* PTRACE */
+	uint16_t path, executable, unused_text[2]; /* offsets of texts */
 };
 
 enum guard_follow_cause {
@@ -328,6 +389,8 @@ _Static_assert(sizeof(struct guard_record) == 24, "record");
 _Static_assert(sizeof(struct guard_identity) == 24, "identity");
 _Static_assert(sizeof(struct guard_process) == 192, "process");
 _Static_assert(sizeof(struct guard_resolved) == 48, "resolved");
+_Static_assert(GUARD_N_ATTEMPTS <= 32, "attempts are masks");
+_Static_assert(sizeof(struct guard_attempt_record) <= 512, "texts behind it");
 _Static_assert(sizeof(struct guard_file_record) <= 512, "the rest of the slot is for texts");
 _Static_assert(sizeof(struct guard_view_record) <= GUARD_SLOT_SIZE, "a view record fits its slot");
 

@@ -113,7 +113,7 @@ static struct json_object *policy_facts(const struct policy *policy)
 
 	put_text(to, "source", policy->source);
 	put_text(to, "digest", policy->digest);
-	put_number(to, "rules", policy->n_rules);
+	put_number(to, "rules", policy->n_own_rules);
 	return to;
 }
 

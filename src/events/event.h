@@ -48,6 +48,7 @@ struct event_process {
 	struct event_parent parents[EVENT_MAX_PARENTS]; /* nearest first */
 	unsigned int n_parents;
 	bool in_container; /* does it run in the container whose file it is? */
+	bool from_container; /* does it live in some container, or come from one? Told of what is the guest's own only */
 };
 
 /* The container whose file it is. */
@@ -61,6 +62,13 @@ struct event_container {
 	char pod_name[128], pod_namespace[128], pod_uid[64];
 };
 
+/* Of an attempt, besides the file. */
+struct event_target {
+	uint32_t pid; /* the process that was to be traced; 0: none */
+	char name[16];
+	char detail[48]; /* "BPF program type 29"; or "" */
+};
+
 struct event {
 	uint64_t sequence; /* counts a VM's events from when its guard was put in place, without a gap: a loss would show */
 	uint64_t time_ns; /* host's CLOCK_REALTIME when the host took it */
@@ -71,12 +79,15 @@ struct event {
 	enum policy_severity severity;
 	enum policy_action action; /* what the rule says */
 	uint32_t operation; /* one policy_operation bit */
+	const char *
+		attempt; /* NULL; or what was attempted on the guest as a whole: no operation, maybe no file */
 	bool denied; /* what came of it */
 	bool killed; /* denied, and the process was killed */
 	bool already_open; /* not an attempt: a descriptor or mapping from before the rule, which goes on working */
 	struct event_file file;
 	struct event_process process;
 	struct event_container container;
+	struct event_target target;
 };
 
 /* Something about the guard itself: a gap, or the end of one. */
@@ -92,6 +103,9 @@ struct event_notice {
 
 void event_notice_print_json(const struct event_notice *notice, FILE *out);
 void event_notice_print_text(const struct event_notice *notice, FILE *out, bool colour);
+
+/* What was tried, in a word. */
+const char *event_operation(const struct event *event);
 
 /* One JSON object and a newline, as docs/EVENTS.md describes. Valid UTF-8 whatever the bytes are. */
 void event_print_json(const struct event *event, FILE *out);

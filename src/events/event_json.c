@@ -45,6 +45,11 @@ static const char *ecs_type(uint32_t operation)
 	return i < ARRAY_SIZE(types) ? types[i] : "info";
 }
 
+const char *event_operation(const struct event *event)
+{
+	return event->attempt ? event->attempt : policy_operation_name(event->operation);
+}
+
 /* A descriptor that is open already is no deed, but how things are. */
 static const char *ecs_kind(const struct event *event)
 {
@@ -59,14 +64,14 @@ static void put_event(struct json_writer *w, const struct event *event)
 	json_writer_open(w, '{');
 	JSON_STRING(w, "kind", ecs_kind(event));
 	JSON_KEY(w, "category");
-	JSON_PUT(w, "[\"file\"]");
+	event->attempt ? JSON_PUT(w, "[\"intrusion_detection\"]") : JSON_PUT(w, "[\"file\"]");
 	JSON_KEY(w, "type");
 	JSON_PUT(w, "[");
 	json_writer_string(w, event->already_open ? "info" : ecs_type(event->operation));
 	JSON_PUT(w, ",");
 	json_writer_string(w, event->denied ? "denied" : "allowed");
 	JSON_PUT(w, "]");
-	JSON_STRING(w, "action", policy_operation_name(event->operation));
+	JSON_STRING(w, "action", event_operation(event));
 	JSON_STRING(w, "outcome", event->denied ? "failure" : "success");
 	JSON_NUMBER(w, "sequence", event->sequence);
 	json_writer_close(w, '}');
@@ -174,7 +179,22 @@ static void put_process(struct json_writer *w, const struct event *event)
 		JSON_KEY(w, "in_container");
 		process->in_container ? JSON_PUT(w, "true") : JSON_PUT(w, "false");
 	}
+	if (process->from_container)
+		JSON_TRUE(w, "from_container");
 	put_parents(w, process);
+	json_writer_close(w, '}');
+}
+
+static void put_target(struct json_writer *w, const struct event_target *target)
+{
+	if (!target->pid && !*target->detail)
+		return;
+	JSON_KEY(w, "target");
+	json_writer_open(w, '{');
+	if (target->pid)
+		JSON_NUMBER(w, "pid", target->pid);
+	JSON_STRING_IF_ANY(w, "name", target->name);
+	JSON_STRING_IF_ANY(w, "detail", target->detail);
 	json_writer_close(w, '}');
 }
 
@@ -197,7 +217,7 @@ void event_print_json(const struct event *event, FILE *out)
 	JSON_STRING_IF_ANY(&w, "vm", event->vm);
 	JSON_STRING_IF_ANY(&w, "rule", event->rule);
 	JSON_STRING(&w, "severity", policy_severity_name(event->severity));
-	JSON_STRING(&w, "operation", policy_operation_name(event->operation));
+	JSON_STRING(&w, "operation", event_operation(event));
 	JSON_STRING(&w, "action", policy_action_name(event->action));
 	JSON_STRING(&w, "result", event->denied ? "denied" : "allowed");
 	if (event->killed)
@@ -206,7 +226,9 @@ void event_print_json(const struct event *event, FILE *out)
 		JSON_TRUE(&w, "already_open");
 	JSON_STRING_IF_ANY(&w, "message", event->message);
 	put_event(&w, event);
-	put_file(&w, &event->file);
+	if (!event->attempt || event->file.inode)
+		put_file(&w, &event->file);
+	put_target(&w, &event->target);
 	put_process(&w, event);
 	event_container_write_json(&w, &event->container);
 	json_writer_end(&w);

@@ -8,9 +8,24 @@
 #define PATH_COLUMNS 24
 #define PROCESS_COLUMNS 24
 
-static void print_operation(FILE *out, uint32_t operation)
+static void print_operation(FILE *out, const struct event *event)
 {
-	fprintf(out, "%-*s ", OPERATION_COLUMNS, policy_operation_name(operation));
+	fprintf(out, "%-*s ", OPERATION_COLUMNS, event_operation(event));
+}
+
+static void print_target(FILE *out, const struct event_target *target)
+{
+	int columns = 0;
+
+	if (target->pid) {
+		columns = fprintf(out, "process ");
+		columns += text_writer_word(out, *target->name ? target->name : "?",
+					    sizeof(target->name));
+		columns += fprintf(out, "[%u]", target->pid);
+	} else {
+		columns = fprintf(out, "%s", *target->detail ? target->detail : "-");
+	}
+	text_writer_pad(out, columns, PATH_COLUMNS);
 }
 
 static void print_file(FILE *out, const struct event_file *file)
@@ -50,8 +65,11 @@ static const char *verdict(const struct event *event)
 void event_print_text(const struct event *event, FILE *out, bool colour)
 {
 	text_writer_begin(out, event->time_ns, verdict(event), event->denied, colour);
-	print_operation(out, event->operation);
-	print_file(out, &event->file);
+	print_operation(out, event);
+	if (event->attempt && !event->file.inode)
+		print_target(out, &event->target);
+	else
+		print_file(out, &event->file);
 	print_process(out, event);
 	event_container_print_text(&event->container, out,
 				   event->process.in_container ? "  container "

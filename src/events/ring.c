@@ -46,6 +46,7 @@ static bool is_known(uint32_t type)
 	case GUARD_RECORD_VIEW:
 	case GUARD_RECORD_SUPER_GONE:
 	case GUARD_RECORD_FOLLOW:
+	case GUARD_RECORD_ATTEMPT:
 		return true;
 	}
 	return false;

@@ -27,6 +27,7 @@ struct ring {
 		struct guard_view_record view;
 		struct guard_super_record super;
 		struct guard_follow_record follow;
+		struct guard_attempt_record attempt;
 		char bytes[GUARD_SLOT_SIZE];
 	} copy;
 };

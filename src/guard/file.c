@@ -3,6 +3,7 @@
  * The hooks on open files. What an open costs a file that nobody watches is maybe_watched(): one look-up, no store,
  * no call. Nothing hangs on reading and writing.
  */
+#include "guard/attempt.h"
 #include "guard/judge.h"
 
 /* include/uapi/linux/fs.h, fs/ext4/ext4.h; the last with the 32-bit long of i386 */
@@ -65,11 +66,49 @@ static __attribute__((noinline)) int judge_open(const void *file, bool passed)
 	return judge(&attempt, NULL);
 }
 
+/* Whatever name space it is mounted in: the kernel's own switches. */
+static __attribute__((noinline)) int judge_pseudo(const void *file)
+{
+	const void *inode = file_inode(file);
+	struct attempt attempt = {
+		.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode)),
+		.operations = GUARD_OP_WRITE,
+		.path = file_path(file),
+	};
+
+	attempt.subject.pseudo = true;
+	return judge(&attempt, NULL);
+}
+
+/* A character or block device: nothing else has this bit without those. */
+static bool is_device(uint16_t mode)
+{
+	return (mode & (S_IFCHR | 0110000)) == S_IFCHR;
+}
+
 int guard_file_open(void *file)
 {
 	const void *inode = file_inode(file);
+	uint64_t super = inode_super(inode);
+	uint32_t writes = file_mode(file) & FMODE_WRITE;
+	int r;
 
-	return maybe_watched(inode_super(inode), inode) ? judge_open(file, false) : 0;
+	if (unlikely(is_device(inode_mode(inode)))) {
+		r = attempt_device(file);
+		if (r)
+			return r;
+	}
+	if (writes && unlikely(is_pseudo((const void *)super))) {
+		r = judge_pseudo(file);
+		if (r)
+			return r;
+	}
+	if (likely(!maybe_watched(super, inode)))
+		return 0;
+	/* Most patterns are for changes: then reading need not look for them. */
+	if (!writes && !(file_flags(file) & O_TRUNC) && !maybe_watched_for(super, inode, false))
+		return 0;
+	return judge_open(file, false);
 }
 
 /* A descriptor comes from elsewhere: over a socket, by pidfd_getfd(). */
@@ -137,6 +176,8 @@ int guard_file_ioctl(void *file, unsigned int command, unsigned long argument)
 	};
 
 	(void)argument;
+	if (unlikely(is_device(inode_mode(inode))))
+		return attempt_command(file, command);
 	if (likely(!attempt.strips_identity && command != FS_IOC_SETFLAGS &&
 		   command != FS_IOC32_SETFLAGS && command != FS_IOC_FSSETXATTR &&
 		   command != FS_IOC_ENABLE_VERITY))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "guard/judge.h"
 
+#include "guard/actor.h"
 #include "guard/describe.h"
 #include "guard/view.h"
 
@@ -135,6 +136,7 @@ static void fill_record(struct guard_file_record *record, const struct attempt *
 	record->asked = verdict->report & GUARD_OP_ASK;
 	record->depth = verdict->depth;
 	record->role = attempt->role;
+	record->whom = actor_whom();
 	record->space = attempt->space;
 	record->base = (struct guard_identity){ verdict->base_super, verdict->base_ino,
 						verdict->base_generation, 0 };

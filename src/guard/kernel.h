@@ -36,8 +36,10 @@ KERNEL_FIELD(uint16_t, inode_mode, "inode.i_mode")
 KERNEL_FIELD(uint32_t, inode_uid, "inode.i_uid")
 KERNEL_FIELD(uint32_t, inode_gid, "inode.i_gid")
 KERNEL_FIELD(uint32_t, inode_links, "inode.i_nlink")
+KERNEL_FIELD(uint32_t, inode_device, "inode.i_rdev")
 KERNEL_FIELD(uint64_t, inode_size, "inode.i_size")
 KERNEL_FIELD(uint32_t, super_device, "super_block.s_dev")
+KERNEL_FIELD(uint64_t, super_magic, "super_block.s_magic")
 
 KERNEL_FIELD(void *, dentry_inode, "dentry.d_inode")
 KERNEL_FIELD(void *, dentry_parent, "dentry.d_parent")
@@ -67,6 +69,9 @@ KERNEL_FIELD(void *, task_thread_pid, "task_struct.thread_pid")
 KERNEL_FIELD(uint64_t, task_start_boottime, "task_struct.start_boottime")
 KERNEL_EMBEDDED(task_comm, "task_struct.comm")
 
+KERNEL_FIELD(void *, task_mm, "task_struct.mm")
+KERNEL_FIELD(void *, mm_executable, "mm_struct.exe_file")
+
 KERNEL_FIELD(uint32_t, cred_uid, "cred.uid")
 KERNEL_FIELD(uint32_t, cred_gid, "cred.gid")
 KERNEL_FIELD(uint32_t, cred_euid, "cred.euid")
@@ -78,6 +83,45 @@ KERNEL_FIELD(uint32_t, pid_level, "pid.level")
 KERNEL_EMBEDDED(pid_numbers, "pid.numbers")
 KERNEL_FIELD(uint32_t, upid_nr, "upid.nr")
 extern const char upid_struct_size[] __asm__("size.upid");
+
+/* Absent from kernels without cgroups, or without BPF: a symbol that is 0. */
+#define KERNEL_WEAK_FIELD(type, function, path)                                            \
+	extern const char field_##function[] __asm__("field." path) __attribute__((weak)); \
+	static inline type function(const void *object)                                    \
+	{                                                                                  \
+		return *(type const volatile *)((const char *)object +                     \
+						(unsigned long)field_##function);          \
+	}
+
+KERNEL_WEAK_FIELD(void *, task_cgroups, "task_struct.cgroups")
+KERNEL_WEAK_FIELD(void *, css_set_cgroup, "css_set.dfl_cgrp")
+KERNEL_WEAK_FIELD(void *, cgroup_node, "cgroup.kn")
+KERNEL_WEAK_FIELD(void *, cgroup_parent_state, "cgroup.self.parent")
+KERNEL_WEAK_FIELD(void *, state_cgroup, "cgroup_subsys_state.cgroup")
+KERNEL_WEAK_FIELD(uint64_t, kernfs_node_id, "kernfs_node.id")
+KERNEL_WEAK_FIELD(uint32_t, bpf_program_type, "bpf_prog.type")
+KERNEL_WEAK_FIELD(uint32_t, bpf_program_attach_type, "bpf_prog.expected_attach_type")
+
+/* An enumerator's value, which differs between kernels; 0 where there is none. */
+#define KERNEL_ENUMERATOR(name)                                                                   \
+	extern const char enumerator_##name[] __asm__("enumerator." #name) __attribute__((weak)); \
+	static inline uint32_t kernel_##name(void)                                                \
+	{                                                                                         \
+		return (uint32_t)(unsigned long)enumerator_##name;                                \
+	}
+
+KERNEL_ENUMERATOR(LOCKDOWN_DEV_MEM)
+KERNEL_ENUMERATOR(LOCKDOWN_KCORE)
+KERNEL_ENUMERATOR(LOCKDOWN_IOPORT)
+KERNEL_ENUMERATOR(LOCKDOWN_MSR)
+KERNEL_ENUMERATOR(LOCKDOWN_ACPI_TABLES)
+KERNEL_ENUMERATOR(LOCKDOWN_PCI_ACCESS)
+KERNEL_ENUMERATOR(LOCKDOWN_BPF_WRITE_USER)
+KERNEL_ENUMERATOR(LOCKDOWN_KPROBES)
+KERNEL_ENUMERATOR(READING_MODULE)
+KERNEL_ENUMERATOR(READING_KEXEC_IMAGE)
+KERNEL_ENUMERATOR(LOADING_MODULE)
+KERNEL_ENUMERATOR(LOADING_KEXEC_IMAGE)
 
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
@@ -104,6 +148,25 @@ extern const char upid_struct_size[] __asm__("size.upid");
 /* uapi */
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
+#define S_IFCHR 0020000
+#define S_IFBLK 0060000
+/* include/uapi/linux/magic.h */
+#define PROC_SUPER_MAGIC 0x9fa0
+#define CGROUP_SUPER_MAGIC 0x27e0eb
+#define CGROUP2_SUPER_MAGIC 0x63677270
+#define SYSFS_MAGIC 0x62656572
+#define DEBUGFS_MAGIC 0x64626720
+#define TRACEFS_MAGIC 0x74726163
+#define SECURITYFS_MAGIC 0x73636673
+#define BINFMTFS_MAGIC 0x42494e4d
+
+/* include/uapi/linux/bpf.h */
+#define BPF_PROG_TYPE_TRACING 26
+#define BPF_PROG_TYPE_STRUCT_OPS 27
+#define BPF_PROG_TYPE_EXT 28
+#define BPF_PROG_TYPE_LSM 29
+#define BPF_MODIFY_RETURN 26
+#define PTRACE_MODE_ATTACH 0x2
 #define O_TRUNC 01000
 #define PROT_WRITE 0x2
 #define MAP_TYPE 0xf

@@ -2,14 +2,7 @@
 #include "guard/match.h"
 
 #include "glob/glob.h"
-
-/* Who does it, as far as exceptions ask; looked up at the first that does. */
-struct actor {
-	bool known;
-	uint32_t uid, generation;
-	uint64_t super, ino; /* of the executable; 0: a kernel thread */
-	uint64_t space;
-};
+#include "guard/actor.h"
 
 struct match {
 	struct verdict *verdict;
@@ -34,29 +27,12 @@ static const void *struct_at(uint64_t offset)
 	return vault_bytes + (offset <= vault.mask - LARGEST ? offset : 0);
 }
 
-static void know_actor(struct actor *actor)
-{
-	const void *task = current_task();
-	void *file = get_task_exe_file((void *)task);
-
-	actor->known = true;
-	actor->uid = cred_uid(task_real_cred(task));
-	actor->space = current_space();
-	actor->super = actor->ino = actor->generation = 0;
-	if (!file)
-		return;
-	actor->super = inode_super(file_inode(file));
-	actor->ino = inode_ino(file_inode(file));
-	actor->generation = inode_generation(file_inode(file));
-	fput(file);
-}
-
 static bool exception_holds(const struct guard_exception *exception, struct actor *actor)
 {
 	uint32_t parts = READ_ONCE(exception->parts);
 
 	if (!actor->known)
-		know_actor(actor);
+		actor_know(actor);
 	if (parts & GUARD_EXCEPT_EXECUTABLE &&
 	    (exception->super != actor->super || exception->ino != actor->ino || !actor->ino ||
 	     exception->generation != actor->generation))
@@ -69,11 +45,21 @@ static bool exception_holds(const struct guard_exception *exception, struct acto
 	return parts;
 }
 
+static bool is_for(uint32_t whom, struct actor *actor)
+{
+	if (!actor->whom)
+		actor->whom = actor_whom();
+	return whom & actor->whom;
+}
+
+/* Is the clause not for this process? */
 static bool is_excepted(const struct guard_clause *clause, struct actor *actor)
 {
-	uint32_t n = READ_ONCE(clause->n_exceptions);
+	uint32_t n = READ_ONCE(clause->n_exceptions), whom = READ_ONCE(clause->whom);
 	uint64_t at = (uint64_t)READ_ONCE(clause->exceptions) * 8;
 
+	if (whom && !is_for(whom, actor))
+		return true;
 	for (uint32_t i = 0; i < n && i < GUARD_MAX_EXCEPTIONS; i++) {
 		if (exception_holds(struct_at(at + i * sizeof(struct guard_exception)), actor))
 			return true;
@@ -83,9 +69,12 @@ static bool is_excepted(const struct guard_clause *clause, struct actor *actor)
 
 static void add_clause(struct verdict *verdict, const struct guard_clause *clause)
 {
-	verdict->deny |= clause->deny;
+	/* What is refused to the guest's own processes alone gives way to maintenance; deny is among what is reported. */
+	if (clause->whom != GUARD_BY_GUEST || !(READ_ONCE(vault.flags) & GUARD_MAINTENANCE)) {
+		verdict->deny |= clause->deny;
+		verdict->kill |= clause->kill;
+	}
 	verdict->report |= clause->report;
-	verdict->kill |= clause->kill;
 }
 
 /* An entry's clauses, whatever they are by now: within bounds. */
@@ -127,7 +116,7 @@ static void match_entry(const struct match *match, const struct guard_entry *ent
 	for (uint32_t i = 0; i < clauses.n; i++) {
 		const struct guard_clause *clause = clause_at(&clauses, i);
 
-		if (!clause->n_exceptions || !is_excepted(clause, match->actor))
+		if (!is_excepted(clause, match->actor))
 			add_clause(match->verdict, clause);
 	}
 }
@@ -196,13 +185,13 @@ static void match_clause(const struct match *match, const struct below *below,
 	struct verdict *verdict = match->verdict;
 
 	if (!text_matches(match->subject, text, below->directory, below->names, below->n) ||
-	    (clause->n_exceptions && is_excepted(clause, match->actor)))
+	    is_excepted(clause, match->actor))
 		return;
 	/* The event is told by the nearest base, or by one that refuses more. */
 	if (!verdict->depth || clause->deny & ~verdict->deny) {
-		verdict->base_super = inode_super(below->directory);
-		verdict->base_ino = inode_ino(below->directory);
-		verdict->base_generation = inode_generation(below->directory);
+		verdict->base_super = GUARD_SUPER(READ_ONCE(below->base->key));
+		verdict->base_ino = READ_ONCE(below->base->ino);
+		verdict->base_generation = READ_ONCE(below->base->generation);
 		verdict->depth = below->n;
 	}
 	add_clause(verdict, clause);
@@ -290,6 +279,31 @@ static __attribute__((noinline)) void match_bases(const struct match *match, uin
 	rcu_unlock();
 }
 
+/* A pseudo file system's patterns hang from its root, whichever instance it is: there are as many as somebody mounts. */
+static __attribute__((noinline)) void match_pseudo(const struct match *match, uint64_t table)
+{
+	const void *super = (const void *)match->subject->super;
+	const void *dentry = match->subject->dentry;
+	const struct guard_entry *base;
+	const char *names[GLOB_MAX_DEPTH];
+	uint32_t n = 0;
+
+	base = cache_find(vault_bytes, table,
+			  GUARD_PSEUDO_SUPER(super_magic(super)) | GUARD_KEY_BASE, 0);
+	if (!base)
+		return;
+	rcu_lock();
+	for (const void *parent; (parent = dentry_parent(dentry)) != dentry && n < GUARD_MAX_LEVELS;
+	     dentry = parent) {
+		if (n < GLOB_MAX_DEPTH)
+			names[n] = dentry_name(dentry);
+		n++;
+	}
+	if (n)
+		match_base(match, &(struct below){ base, dentry_inode(dentry), names, n });
+	rcu_unlock();
+}
+
 /*
  * Overlayfs works on its layers with credentials of its own, which no task can have otherwise. What it does below for a
  * known container's overlay has been judged above.
@@ -308,6 +322,10 @@ static void find_at(const struct match *match, uint64_t table, uint64_t key, uin
 	const struct guard_entry *entry;
 
 	__builtin_memset(match->verdict, 0, sizeof(*match->verdict));
+	if (subject->pseudo) {
+		match_pseudo(match, table);
+		return;
+	}
 	if (!subject->of_overlay && is_judged_above(table))
 		return;
 	if (subject->inode) {
@@ -359,6 +377,38 @@ bool is_made_by_overlay(const void *directory)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (READ_ONCE(vault.table) != table);
 	return entry;
+}
+
+uint32_t device_attempts(bool block, uint32_t device)
+{
+	const struct guard_entry *entry;
+	uint32_t attempts;
+	uint64_t table;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		entry = cache_find(vault_bytes, table, GUARD_DEVICE_KEY((uint64_t)block, device),
+				   0);
+		attempts = entry ? READ_ONCE(entry->deny) : 0;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return attempts;
+}
+
+bool is_runtime(const void *inode)
+{
+	const struct guard_entry *entry;
+	uint64_t table;
+	bool found;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		entry = cache_find(vault_bytes, table, inode_super(inode), inode_ino(inode));
+		found = entry && READ_ONCE(entry->generation) == inode_generation(inode) &&
+			READ_ONCE(entry->report) & GUARD_OP_RUNTIME;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return found;
 }
 
 bool space_is_known(uint64_t space, bool *ret_refused)

@@ -17,6 +17,7 @@ struct subject {
 	uint64_t super;
 	const void *moves_to; /* a directory that is renamed: the other dentry; or NULL */
 	bool of_overlay; /* overlayfs itself asks, of its own file: not a layer's */
+	bool pseudo; /* on a pseudo file system: see is_pseudo() */
 	bool hides; /* a directory that is mounted upon: patterns that reach below it count */
 };
 
@@ -42,24 +43,53 @@ bool is_made_by_overlay(const void *directory);
 /* Is this the mount name space of a container that the host knows? */
 bool space_is_known(uint64_t space, bool *ret_refused);
 
-/* Do patterns hang somewhere on this super block? */
-static inline bool has_bases(uint64_t table, uint64_t super)
+/* What opening this device for writing is: a mask of enum guard_attempt. */
+uint32_t device_attempts(bool block, uint32_t device);
+
+/* A container runtime's program? */
+bool is_runtime(const void *inode);
+
+/* Its patterns hang from the kind, not from an instance. */
+static inline bool is_pseudo(const void *super)
+{
+	switch (super_magic(super)) {
+	case PROC_SUPER_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case BINFMTFS_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+/* Do patterns hang somewhere on this super block, for this kind of operation? */
+static inline bool has_bases(uint64_t table, uint64_t super, bool changes)
 {
 	const struct guard_entry *mark;
 
 	if (likely(!(table & GUARD_TABLE_BASES)))
 		return false;
 	mark = cache_find(vault_bytes, table, super | GUARD_KEY_SUPER, 0);
-	return mark && READ_ONCE(mark->deny);
+	return mark && (changes ? READ_ONCE(mark->deny) : READ_ONCE(mark->report));
 }
 
 /* What an operation costs that nobody watches: look-ups, no store, no call. */
-static inline bool maybe_watched(uint64_t super, const void *inode)
+static inline bool maybe_watched_for(uint64_t super, const void *inode, bool changes)
 {
 	uint64_t table = READ_ONCE(vault.table);
 
 	return unlikely(inode && cache_find(vault_bytes, table, super, inode_ino(inode))) ||
-	       unlikely(has_bases(table, super)) || unlikely(READ_ONCE(vault.table) != table);
+	       unlikely(has_bases(table, super, changes)) ||
+	       unlikely(READ_ONCE(vault.table) != table);
+}
+
+static inline bool maybe_watched(uint64_t super, const void *inode)
+{
+	return maybe_watched_for(super, inode, true);
 }
 
 #endif

@@ -18,14 +18,14 @@ static bool wait_more(uint64_t *started, uint64_t limit_us)
 	return true;
 }
 
-void *ring_take(uint32_t type, uint64_t *ret_position)
+static void *take(uint32_t type, uint64_t *ret_position, bool may_wait)
 {
 	uint64_t n_slots = vault.n_slots, started = 0, head = READ_ONCE(mailbox.head);
 	struct guard_record *record;
 
 	for (;;) {
 		if (head - READ_ONCE(vault.consumed) >= n_slots) {
-			if (!wait_more(&started, vault.ring_wait_us)) {
+			if (!may_wait || !wait_more(&started, vault.ring_wait_us)) {
 				__atomic_add_fetch(&mailbox.lost, 1, __ATOMIC_RELAXED);
 				return NULL;
 			}
@@ -40,6 +40,16 @@ void *ring_take(uint32_t type, uint64_t *ret_position)
 	record->time_ns = ktime_get_real_fast_ns();
 	*ret_position = head;
 	return record;
+}
+
+void *ring_take(uint32_t type, uint64_t *ret_position)
+{
+	return take(type, ret_position, true);
+}
+
+void *ring_try(uint32_t type, uint64_t *ret_position)
+{
+	return take(type, ret_position, false);
 }
 
 void ring_give(void *taken, uint64_t position, uint32_t size)

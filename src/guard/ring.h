@@ -20,6 +20,9 @@ extern char mailbox_bytes[] __asm__("mailbox");
  */
 void *ring_take(uint32_t type, uint64_t *ret_position);
 
+/* The same without waiting, where nobody may sleep. */
+void *ring_try(uint32_t type, uint64_t *ret_position);
+
 /* Publishes what was written into the slot. */
 void ring_give(void *record, uint64_t position, uint32_t size);
 

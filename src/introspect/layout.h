@@ -22,6 +22,8 @@
 #define LAYOUT_FIELDS(X)                                                      \
 	X(AS_MAPPINGS, VALUE, "address_space.i_mmap.rb_root.rb_node", NULL)   \
 	X(AS_WRITABLE, VALUE, "address_space.i_mmap_writable.counter", NULL)  \
+	X(BDEV_DEVICE, VALUE, "block_device.bd_dev", NULL)                    \
+	X(BDEV_DISK, VALUE, "block_device.bd_disk", NULL)                     \
 	X(CGROUP_NODE, VALUE, "cgroup.kn", NULL)                              \
 	X(CRED_EGID, VALUE, "cred.egid", NULL)                                \
 	X(CRED_EUID, VALUE, "cred.euid", NULL)                                \
@@ -42,6 +44,7 @@
 	X(FILE_MODE, VALUE, "file.f_mode", NULL)                              \
 	X(FILE_MOUNT, VALUE, "file.f_path.mnt", NULL)                         \
 	X(KTHREAD_DATA, VALUE, "kthread.data", NULL)                          \
+	X(DISK_WHOLE, VALUE, "gendisk.part0", NULL)                           \
 	X(FS_ROOT_DENTRY, VALUE, "fs_struct.root.dentry", NULL)               \
 	X(FS_ROOT_MOUNT, VALUE, "fs_struct.root.mnt", NULL)                   \
 	X(FS_TYPE_NAME, VALUE, "file_system_type.name", NULL)                 \
@@ -75,6 +78,8 @@
 	X(RB_LEFT, VALUE, "rb_node.rb_left", NULL)                            \
 	X(RB_RIGHT, VALUE, "rb_node.rb_right", NULL)                          \
 	X(SIGNAL_THREADS, VALUE, "signal_struct.thread_head.next", NULL)      \
+	X(SUPER_DISK, VALUE, "super_block.s_bdev", NULL)                      \
+	X(SUPER_LIST, VALUE, "super_block.s_list.next", NULL)                 \
 	X(SUPER_DEVICE, VALUE, "super_block.s_dev", NULL)                     \
 	X(SUPER_FLAGS, VALUE, "super_block.s_flags", NULL)                    \
 	X(SUPER_INFO, VALUE, "super_block.s_fs_info", NULL)                   \

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "policy/integrity.h"
 #include "policy/rule.h"
 #include "policy/schema.h"
 #include "policy/yaml.h"
@@ -24,6 +25,7 @@ struct file {
 	struct policy *policy;
 	size_t n_paths;
 	void *names; /* tsearch() tree of rules, by name */
+	struct integrity_settings integrity;
 };
 
 DEFINE_CLEANUP(struct policy *, policy_free)
@@ -173,6 +175,13 @@ static int read_cache(struct schema *schema, const struct yaml_node *node, void 
 	return 0;
 }
 
+static int read_integrity(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	struct file *file = object;
+
+	return integrity_read(schema, node, &file->integrity);
+}
+
 static int read_file(struct schema *schema, const struct yaml_node *root, struct policy *policy)
 {
 	static const struct schema_key keys[] = {
@@ -180,10 +189,15 @@ static int read_file(struct schema *schema, const struct yaml_node *root, struct
 		{ "version", NULL, read_version },
 		{ "unresolved", NULL, read_unresolved },
 		{ "cache", NULL, read_cache },
+		{ "guest-integrity", NULL, read_integrity },
 	};
 	_cleanup_(file_deinit) struct file file = { .policy = policy };
+	int r;
 
-	return schema_read_map(schema, root, keys, ARRAY_SIZE(keys), &file);
+	integrity_settings_init(&file.integrity);
+	r = schema_read_map(schema, root, keys, ARRAY_SIZE(keys), &file);
+	policy->n_own_rules = policy->n_rules;
+	return r < 0 ? r : integrity_apply(policy, &file.integrity, schema->err);
 }
 
 static int set_digest(struct policy *policy, const char *text, size_t size)

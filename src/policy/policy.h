@@ -78,10 +78,19 @@ struct policy_exception {
 	struct policy_selector containers; /* of the process, not of the file */
 };
 
+/* Who does it: a process of the guest itself, or one that lives in a container or came from one. */
+enum policy_whom {
+	POLICY_BY_GUEST = 1 << 0,
+	POLICY_BY_CONTAINER = 1 << 1,
+};
+
 struct policy_rule {
 	char *name;
 	char **paths; /* absolute, normalised; exact or with '*', '?', '**' */
 	size_t n_paths;
+	bool guest; /* paths are the guest's own; or "proc:/...", see policy_path_pseudo() */
+	bool runtimes; /* they are container runtimes' programs */
+	uint32_t whom; /* enum policy_whom; 0: all */
 	struct policy_selector containers;
 	uint32_t operations; /* enum policy_operation bits */
 	enum policy_action action;
@@ -92,9 +101,16 @@ struct policy_rule {
 	unsigned int line; /* where it starts in the file, from 1 */
 };
 
+/* What is attempted on the guest as a whole: masks of enum guard_attempt, by the guest ([0]) and by containers ([1]). */
+struct policy_integrity {
+	uint32_t deny[2], report[2];
+};
+
 struct policy {
 	struct policy_rule *rules;
 	size_t n_rules;
+	size_t n_own_rules; /* the first of them: those that the file has. The others are built in: see integrity.h */
+	struct policy_integrity integrity;
 	bool refuse_unresolved; /* `unresolved: refuse`: what the host could not enter in time does not start */
 	bool lazy; /* `cache: lazy`: paths are looked up at the first use, not before the start */
 	char *source; /* name of the file it came from */
@@ -113,6 +129,19 @@ int policy_parse(struct policy **ret, const char *text, size_t size, const char 
 
 /* Accepts NULL. Returns NULL. */
 struct policy *policy_free(struct policy *policy);
+
+/*
+ * The kinds of a path on a kernel's own file system ("proc:/sys/kernel/core_pattern"), as super_block.s_magic, up to two; 0 for none.
+ * In *@ret_prefix what stands before the path.
+ */
+unsigned int policy_path_pseudo(const char *path, uint64_t ret_magics[2], const char **ret_prefix);
+
+/* "module-load" and "guest-integrity/modules"; "?" for a number that is none. enum guard_attempt. */
+const char *policy_attempt_name(uint32_t attempt);
+const char *policy_attempt_rule(uint32_t attempt);
+
+/* The built-in rule set, as text. */
+const char *policy_guest_integrity(void);
 
 /* Is @path (one of a rule's) a pattern? */
 bool policy_path_is_glob(const char *path);

@@ -211,6 +211,11 @@ int profile_parameters(const struct profile *profile, const char *path, char *bu
 	return types_parameters(profile->types, path, buf, size);
 }
 
+int profile_enumerator(const struct profile *profile, const char *name, uint64_t *ret_value)
+{
+	return types_enumerator(profile->types, name, ret_value);
+}
+
 uint32_t profile_struct_size(const struct profile *profile, const char *name)
 {
 	return types_struct_size(profile->types, name);

@@ -56,6 +56,9 @@ int profile_field(const struct profile *profile, const char *path, struct profil
 /* The parameters of a member that points to functions: see types_parameters(). */
 int profile_parameters(const struct profile *profile, const char *path, char *buf, size_t size);
 
+/* The value of an enumerator ("LOCKDOWN_KCORE") of any of the kernel's enumerations. 0 or -ENOENT. */
+int profile_enumerator(const struct profile *profile, const char *name, uint64_t *ret_value);
+
 /* Size of a structure in bytes, 0 when there is none of that name. */
 uint32_t profile_struct_size(const struct profile *profile, const char *name);
 

@@ -456,6 +456,33 @@ int types_parameters(const struct types *types, const char *path, char *buf, siz
 	return 0;
 }
 
+static bool find_enumerator(const struct types *types, const struct btf_type *type,
+			    const char *name, uint64_t *ret_value)
+{
+	for (unsigned int i = 0; i < btf_vlen(type); i++) {
+		uint32_t at = btf_is_enum(type) ? btf_enum(type)[i].name_off
+						: btf_enum64(type)[i].name_off;
+
+		if (strncmp(name_at(types, at), name, MAX_NAME) != 0)
+			continue;
+		*ret_value = btf_is_enum(type) ? (uint64_t)(int64_t)btf_enum(type)[i].val
+					       : btf_enum64_value(&btf_enum64(type)[i]);
+		return true;
+	}
+	return false;
+}
+
+int types_enumerator(const struct types *types, const char *name, uint64_t *ret_value)
+{
+	for (uint32_t id = types->first; id < types->end; id++) {
+		const struct btf_type *type = type_at(types, id);
+
+		if (btf_is_any_enum(type) && find_enumerator(types, type, name, ret_value))
+			return 0;
+	}
+	return -ENOENT;
+}
+
 uint32_t types_struct_size(const struct types *types, const char *name)
 {
 	const struct btf_type *type = type_at(types, find_struct(types, name, strlen(name)));

@@ -40,6 +40,9 @@ int types_field(const struct types *types, const char *path, uint32_t *ret_offse
  */
 int types_parameters(const struct types *types, const char *path, char *buf, size_t size);
 
+/* The value of an enumerator of any enumeration, the first of that name. 0 or -ENOENT. */
+int types_enumerator(const struct types *types, const char *name, uint64_t *ret_value);
+
 /* Size of a structure or union in bytes, 0 when there is none of that name. */
 uint32_t types_struct_size(const struct types *types, const char *name);
 

@@ -51,7 +51,7 @@ static void link_in(struct containers *containers, struct container *container)
 	containers->first = container;
 }
 
-struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
+struct container *container_new(uint64_t mnt_ns)
 {
 	struct container *container = calloc(1, sizeof(*container));
 
@@ -59,6 +59,15 @@ struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
 		return NULL;
 	container->mnt_ns = mnt_ns;
 	container->n_refs = 1;
+	return container;
+}
+
+struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
+{
+	struct container *container = container_new(mnt_ns);
+
+	if (!container)
+		return NULL;
 	link_in(containers, container);
 	containers->n++;
 	containers->hostnames_next_ns = 0;

@@ -24,6 +24,8 @@ struct container {
 	char hostname[72]; /* "" until it is decided */
 	uint64_t hostname_next_ns; /* until then: when to look for it again */
 	uint64_t mnt_ns; /* sequence number: never given again */
+	uint64_t cgroup; /* id of its kernfs node */
+	bool is_guest; /* no container: the guest itself, on no list. See guest.h */
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
@@ -73,6 +75,9 @@ struct containers {
 
 /* The container with this mount name space, or NULL. Borrowed. */
 struct container *containers_find(const struct containers *containers, uint64_t mnt_ns);
+
+/* One that is on no list, with one reference. NULL when out of memory. */
+struct container *container_new(uint64_t mnt_ns);
 
 /* Enters a new one, with the list's reference. Borrowed. NULL when out of memory. */
 struct container *containers_add(struct containers *containers, uint64_t mnt_ns);

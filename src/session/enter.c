@@ -13,6 +13,7 @@
 
 #include "introspect/keeper.h"
 #include "introspect/runtime.h"
+#include "session/guest.h"
 #include "session/layers.h"
 #include "session/sweep.h"
 #include "session/tell.h"
@@ -58,6 +59,7 @@ struct container *enter_container(struct session *session, const struct kernel_t
 	if (!container)
 		return NULL;
 	container->name = name;
+	container->cgroup = task->cgroup;
 	container->found_ns = clock_ns(CLOCK_MONOTONIC);
 	snprintf(container->cgroup_path, sizeof(container->cgroup_path), "%s", cgroup_path);
 	return container;
@@ -99,7 +101,7 @@ static void tell_gap(const struct entering *entering)
 }
 
 /* The guard looks for bases only on super blocks that have some, and asks us before one goes. */
-static void enter_mark(struct entering *entering, uint64_t super, unsigned int levels)
+static void enter_mark(struct entering *entering, uint64_t super, const struct watch *of)
 {
 	struct session *session = entering->session;
 	struct watch mark = {
@@ -109,7 +111,8 @@ static void enter_mark(struct entering *entering, uint64_t super, unsigned int l
 		.where = entering->where,
 		.container = entering->container,
 		.plan = session->plan,
-		.levels = levels,
+		.levels = of ? watch_levels(of) : 0,
+		.read_levels = of ? watch_read_levels(of) : 0,
 	};
 
 	if (watches_add(session->watches, &mark, &session->trouble) < 0)
@@ -125,8 +128,7 @@ int enter_watch(struct entering *entering, const struct watch *watch)
 	if (added < 0)
 		tell_gap(entering);
 	else
-		enter_mark(entering, watch->super,
-			   watch->pattern ? plan_levels(watch->pattern) : 0);
+		enter_mark(entering, watch->super, watch);
 	return added;
 }
 
@@ -296,6 +298,10 @@ static void enter_item(struct entering *entering, const struct plan_item *item)
 	const struct guard_resolved *resolved;
 	uint32_t name;
 
+	if (item->name == PLAN_NO_NAME) {
+		guest_enter_pseudo(entering, item);
+		return;
+	}
 	name = plan_locate(session->plan, item, entering->view->resolved, &watch.pattern);
 	resolved = &entering->view->resolved[name];
 	if (!is_usable(resolved) || (watch.pattern && !S_ISDIR(resolved->mode)))
@@ -320,6 +326,8 @@ bool enter_is_selected(const struct entering *entering, const struct plan_item *
 	const struct container *container = entering->container;
 	const struct policy_rule *rule = &entering->session->plan->policy->rules[item->rule];
 
+	if (rule->guest || container->is_guest)
+		return rule->guest && container->is_guest;
 	return policy_selects(&rule->containers, container->name.id, container->name.engine,
 			      container->hostname[0] ? container->hostname : NULL);
 }
@@ -359,7 +367,15 @@ static void enter_space(struct entering *entering)
 			   entering->record->cause != GUARD_VIEW_ERRAND,
 	};
 
+	struct watch cgroup = space;
+
 	enter_watch(entering, &space);
+	/* A process that enters another's mount name space stays in its cgroup. */
+	cgroup.kind = WATCH_CREDS;
+	cgroup.key = GUARD_CGROUP_KEY(entering->container->cgroup);
+	cgroup.refuses = false;
+	if (entering->container->cgroup)
+		enter_watch(entering, &cgroup);
 }
 
 static uint64_t super_of_mount(const struct kernel *kernel, const struct mounted *mount)
@@ -398,7 +414,7 @@ static void enter_ends(struct entering *entering)
 			continue;
 		*end = super_of_mount(kernel, mount);
 		if (*end)
-			enter_mark(entering, *end, 0);
+			enter_mark(entering, *end, NULL);
 	}
 }
 
@@ -431,7 +447,7 @@ static void tell_ran_unguarded(const struct entering *entering)
 	struct session *session = entering->session;
 	struct container *container = entering->container;
 
-	if (!entering->first || container->before_start ||
+	if (!entering->first || container->before_start || container->is_guest ||
 	    container->found_ns < session->attached_ns + ATTACH_NS ||
 	    has_guarded_root(session, container))
 		return;
@@ -465,8 +481,12 @@ static void finish(struct entering *entering, uint64_t start)
 
 	if (watches_align(session->watches, &session->trouble) < 0)
 		tell_gap(entering);
-	enter_space(entering);
-	enter_ends(entering);
+	if (container->is_guest) {
+		guest_enter_rest(entering);
+	} else {
+		enter_space(entering);
+		enter_ends(entering);
+	}
 	watches_align(session->watches, NULL);
 	check_start(entering);
 	tell_ran_unguarded(entering);
@@ -509,7 +529,8 @@ static void enter_all(struct entering *entering)
 			if (enter_is_selected(entering, &session->plan->items[i]))
 				enter_item(entering, &session->plan->items[i]);
 		}
-		layers_enter(entering);
+		if (!container->is_guest)
+			layers_enter(entering);
 	} else {
 		error_set(&session->trouble, -ENOMEM, "out of memory");
 		tell_gap(entering);
@@ -558,7 +579,7 @@ static bool is_root_of(const struct session *session, const struct errand *erran
 {
 	struct kernel_task task;
 
-	return root_dentry != session->guest_root &&
+	return (root_dentry != session->guest_root || errand->mnt_ns == session->guest_mnt_ns) &&
 	       kernel_task_read(session->kernel, errand->task, &task) == 0 &&
 	       task.mnt_ns_sequence == errand->mnt_ns && task.root_dentry == root_dentry;
 }
@@ -615,6 +636,10 @@ static void errand_failed(struct session *session, struct container *container,
 {
 	log_debug("%s: container %s: process %u did not show its root", session->name,
 		  container->name.id, errand->pid);
+	if (container->is_guest) {
+		container->wanted = true;
+		return;
+	}
 	if (!container->root_dentry) {
 		sweep_remove(session, container);
 		session->swept = false;
@@ -698,7 +723,7 @@ static void enter_errand(struct session *session, const struct guard_view_record
 
 	if (!errands_find(&session->errands, record->errand, &errand))
 		return;
-	container = containers_find(&session->containers, errand.mnt_ns);
+	container = guest_or_container(session, errand.mnt_ns);
 	if (!container) {
 		errands_done(&session->errands, record->errand);
 	} else if (record->error || !is_root_of(session, &errand, record->root_dentry)) {

@@ -37,7 +37,6 @@ static void watch_name(const struct following *following, const struct watch *of
 		.where = of->where,
 		.container = of->container,
 		.plan = of->plan,
-		.levels = plan_levels(text),
 	};
 	int r;
 
@@ -52,6 +51,8 @@ static void watch_name(const struct following *following, const struct watch *of
 	watch.operations = of->plan->policy->rules[item->rule].operations;
 	watch.pattern = watch.text = text;
 	watch.base_path = base_path;
+	mark.levels = watch_levels(&watch);
+	mark.read_levels = watch_read_levels(&watch);
 	r = watches_add(watches, &watch, &following->session->trouble);
 	of->container->n_followed += r > 0;
 	if (r < 0 || watches_add(watches, &mark, &following->session->trouble) < 0)

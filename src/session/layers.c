@@ -110,12 +110,14 @@ static void enter_files_below(struct entering *entering)
 
 	for (size_t i = 0; i < plan->n_items; i++) {
 		const struct plan_item *item = &plan->items[i];
-		const struct guard_resolved *resolved = &entering->view->resolved[item->name];
+		const struct guard_resolved *resolved;
 		struct kernel_overlay_inode below;
 		struct error err;
 
+		if (strpbrk(item->path, "*?") || !enter_is_selected(entering, item))
+			continue;
+		resolved = &entering->view->resolved[item->name];
 		if (resolved->error || resolved->file.super != entering->container->root_super ||
-		    strpbrk(item->path, "*?") || !enter_is_selected(entering, item) ||
 		    !is_inode(kernel, resolved) ||
 		    kernel_overlay_inode_read(kernel, resolved->inode, &below, &err) < 0)
 			continue;

@@ -136,34 +136,6 @@ static const struct watch *find_watch(const struct session *session, const struc
 	return best;
 }
 
-static void fill_process(struct event_process *process, const struct session *session,
-			 const struct guard_file_record *record)
-{
-	const struct guard_process *from = &record->process;
-
-	process->pid = from->pid;
-	process->tid = from->tid;
-	process->inner_pid = from->inner_pid;
-	process->inner_tid = from->inner_tid;
-	process->uid = from->uid;
-	process->gid = from->gid;
-	process->euid = from->euid;
-	process->egid = from->egid;
-	process->start_ns = from->start_ns;
-	snprintf(process->name, sizeof(process->name), "%.15s", from->name);
-	ring_text(&session->ring, record->executable, process->executable,
-		  sizeof(process->executable));
-	process->n_parents = from->n_parents < EVENT_MAX_PARENTS ? from->n_parents
-								 : EVENT_MAX_PARENTS;
-	for (unsigned int i = 0; i < process->n_parents; i++) {
-		process->parents[i].pid = from->parents[i].pid;
-		process->parents[i].uid = from->parents[i].uid;
-		snprintf(process->parents[i].name, sizeof(process->parents[i].name), "%.15s",
-			 from->parents[i].name);
-	}
-	process->ppid = process->n_parents ? process->parents[0].pid : 0;
-}
-
 static void fill_file(struct event_file *file, const struct guard_file_record *record)
 {
 	file->device_major = record->file.device >> 20;
@@ -320,10 +292,20 @@ static bool is_told_above(struct session *session, const struct guard_file_recor
 	return false;
 }
 
+/* Whose file it is; of the guest's own files, who does it. */
+static struct container *container_to_tell(const struct session *session, const struct watch *watch,
+					   const struct guard_file_record *record)
+{
+	if (!watch->container->is_guest)
+		return watch->container;
+	return containers_find(&session->containers, record->process.mnt_ns);
+}
+
 static void tell(struct session *session, const struct sought *sought, uint32_t operation)
 {
 	const struct guard_file_record *record = sought->record;
 	const struct watch *watch = find_watch(session, sought, operation);
+	struct container *container;
 	struct event event = {
 		.sequence = session->ring.n_told,
 		.time_ns = clock_ns(CLOCK_REALTIME),
@@ -337,11 +319,14 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 	if (is_told_above(session, record, watch))
 		return;
 	fill_file(&event.file, record);
-	fill_process(&event.process, session, record);
-	if (watch) {
-		event.process.in_container = watch->container->mnt_ns == record->process.mnt_ns;
-		enter_hostname_known(session, watch->container);
-		tell_container(session, &event.container, watch->container);
+	tell_process(session, &event.process, &record->process, record->executable);
+	event.process.from_container = watch && watch->container->is_guest &&
+				       record->whom == GUARD_BY_CONTAINER;
+	container = watch ? container_to_tell(session, watch, record) : NULL;
+	if (container) {
+		event.process.in_container = container->mnt_ns == record->process.mnt_ns;
+		enter_hostname_known(session, container);
+		tell_container(session, &event.container, container);
 	}
 	fill_accessed_path(&event.file, session, sought, watch);
 	fill_path(&event.file, sought, watch);

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "session/attempts.h"
 #include "session/enter.h"
 #include "session/follow.h"
+#include "session/guest.h"
 #include "session/layers.h"
 #include "session/life.h"
 #include "session/report.h"
@@ -36,6 +38,7 @@ static void forget_kernel(struct session *session)
 	views_clear(&session->views);
 	held_deinit(&session->held);
 	session->watches = watches_free(session->watches);
+	session->guest = container_unref(session->guest);
 	session->table = table_free(session->table);
 	containers_clear(&session->containers);
 	session->caches = caches_free(session->caches);
@@ -81,6 +84,8 @@ static void set_flags(const struct session *session, const struct policy *policy
 		flags |= GUARD_REFUSE_UNRESOLVED;
 	if (policy->lazy)
 		flags |= GUARD_LAZY;
+	if (session->maintenance_until_ns)
+		flags |= GUARD_MAINTENANCE;
 	__atomic_store_n(&session_vault(session)->flags, flags, __ATOMIC_RELAXED);
 }
 
@@ -145,6 +150,10 @@ static int take_up(struct session *session, struct error *err)
 	session->errands.last_id =
 		clock_ns(CLOCK_MONOTONIC); /* not an id that an earlier daemon used */
 	session_vault(session)->guest_space = session->guest_mnt_ns;
+	r = guest_new(session, err);
+	if (r < 0)
+		return r;
+	guest_publish(session);
 	set_flags(session, session->plan->policy);
 	session->names_sequence = plan_publish(session->plan, session_vault(session));
 	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
@@ -283,6 +292,9 @@ static bool drain(struct session *session, uint64_t n)
 		case GUARD_RECORD_FOLLOW:
 			follow_names(session);
 			break;
+		case GUARD_RECORD_ATTEMPT:
+			report_attempt(session);
+			break;
 		case GUARD_RECORD_SUPER_GONE:
 			sweep_super(session, session->ring.copy.super.super);
 			break;
@@ -317,6 +329,7 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	session->policy = policy;
 	if (session->state == SESSION_GUARDING) {
 		set_flags(session, policy);
+		guest_publish(session);
 		session->told_open_files = false;
 		session->names_sequence = plan_publish(plan, session_vault(session));
 		views_clear(&session->views);
@@ -336,10 +349,14 @@ static void run_errands(struct session *session)
 	struct errand overdue;
 
 	while (errands_overdue(&session->errands, clock_ns(CLOCK_MONOTONIC), &overdue)) {
-		struct container *container = containers_find(&session->containers, overdue.mnt_ns);
+		struct container *container = guest_or_container(session, overdue.mnt_ns);
 
 		if (!container)
 			continue;
+		if (container->is_guest) {
+			container->wanted = true; /* at the next sweep */
+			continue;
+		}
 		container->lost = true;
 		error_set(&session->trouble, -ETIMEDOUT,
 			  "container %s runs unguarded: the guest did not resolve its paths in "

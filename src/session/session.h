@@ -90,6 +90,7 @@ struct session {
 	struct table *table;
 	struct watches *watches;
 	struct containers containers;
+	struct container *guest; /* the guest itself: see guest.h */
 	struct views views;
 	struct held held;
 	struct errands errands;
@@ -105,6 +106,7 @@ struct session {
 	uint64_t guest_mnt_ns;
 	uint32_t guest_pid_ns, guest_uts_ns;
 	uint64_t guest_root; /* dentry of the first process's root directory */
+	uint64_t guest_task; /* that process */
 	uint64_t n_events, n_denied, n_unattributed, n_resets, n_lost_told;
 	uint64_t next_sweep_ns, attached_ns;
 
@@ -127,6 +129,8 @@ struct session {
 	bool stopped; /* the VM is, by somebody else */
 	uint64_t stopped_ns;
 	const char *gone; /* while waiting for another kernel without a reset: why */
+
+	uint64_t maintenance_until_ns; /* CLOCK_MONOTONIC; 0: there is none. See session_maintain() */
 
 	bool told_open_files; /* for the policy in force */
 	bool swept; /* the last walk of the guest's processes went to the end */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "session/enter.h"
+#include "session/guest.h"
 #include "util/log.h"
 
 #define SWEEP_NS 5000000000ULL
@@ -22,6 +23,7 @@ static int find_first(const struct kernel_task *task, void *data)
 	if (task->tgid != 1)
 		return 0;
 	session->guest_root = task->root_dentry;
+	session->guest_task = task->address;
 	session->guest_mnt_ns = task->mnt_ns_sequence;
 	session->guest_pid_ns = task->pid_ns_inum;
 	session->guest_uts_ns = task->uts_ns_inum;
@@ -184,6 +186,7 @@ void sweep_containers(struct session *session, uint64_t now)
 	if (!session->swept)
 		return;
 	ask_lost(session);
+	guest_ask(session);
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
 		if (c->wanted && c->oldest_ns != UINT64_MAX &&
@@ -206,6 +209,7 @@ void sweep_resolve_all(struct session *session)
 	errands_clear(&session->errands);
 	session->swept = false;
 	session->next_sweep_ns = 0;
+	session->guest->wanted = true;
 	for (struct container *c = session->containers.first; c; c = c->next) {
 		c->resolved = false;
 		c->n_failed = 0;

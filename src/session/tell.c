@@ -48,6 +48,31 @@ void tell_container(struct session *session, struct event_container *to, struct 
 		 *from->name.pod_uid ? from->name.pod_uid : words->pod_uid);
 }
 
+void tell_process(const struct session *session, struct event_process *process,
+		  const struct guard_process *from, uint16_t executable)
+{
+	process->pid = from->pid;
+	process->tid = from->tid;
+	process->inner_pid = from->inner_pid;
+	process->inner_tid = from->inner_tid;
+	process->uid = from->uid;
+	process->gid = from->gid;
+	process->euid = from->euid;
+	process->egid = from->egid;
+	process->start_ns = from->start_ns;
+	snprintf(process->name, sizeof(process->name), "%.15s", from->name);
+	ring_text(&session->ring, executable, process->executable, sizeof(process->executable));
+	process->n_parents = from->n_parents < EVENT_MAX_PARENTS ? from->n_parents
+								 : EVENT_MAX_PARENTS;
+	for (unsigned int i = 0; i < process->n_parents; i++) {
+		process->parents[i].pid = from->parents[i].pid;
+		process->parents[i].uid = from->parents[i].uid;
+		snprintf(process->parents[i].name, sizeof(process->parents[i].name), "%.15s",
+			 from->parents[i].name);
+	}
+	process->ppid = process->n_parents ? process->parents[0].pid : 0;
+}
+
 void tell_notice(struct session *session, const char *what, enum policy_severity severity,
 		 struct container *container, const char *format, ...)
 {

@@ -7,6 +7,10 @@
 /* Says what a container is, for an event or a notice; asks the guest's memory what its engine calls it, now and then. */
 void tell_container(struct session *session, struct event_container *to, struct container *from);
 
+/* Who did it, as the record in session->ring says; @executable: offset of that text. */
+void tell_process(const struct session *session, struct event_process *process,
+		  const struct guard_process *from, uint16_t executable);
+
 /*
  * Something about the guard itself, as a notice and in the log. @what is one of docs/EVENTS.md's words; @container may be NULL.
  */

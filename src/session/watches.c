@@ -48,6 +48,8 @@ uint32_t watch_reports(const struct watch *watch)
 		reports |= GUARD_OP_ASK;
 	if (watch->kind == WATCH_FILE || watch->kind == WATCH_ABOVE)
 		reports |= GUARD_OP_FOLLOW;
+	if (watch->kind == WATCH_FILE && watch->item && rule_of(watch)->runtimes)
+		reports |= GUARD_OP_RUNTIME;
 	return watch->kind == WATCH_LAZY ? GUARD_OP_LAZY : reports;
 }
 
@@ -56,6 +58,24 @@ uint32_t watch_denies(const struct watch *watch)
 	const struct policy_rule *rule = rule_of(watch);
 
 	return rule && watch->selected && rule->action != POLICY_AUDIT ? watch->operations : 0;
+}
+
+uint32_t watch_levels(const struct watch *watch)
+{
+	return watch->pattern ? plan_levels(watch->pattern) : 0;
+}
+
+uint32_t watch_read_levels(const struct watch *watch)
+{
+	bool reads = watch->operations & (GUARD_OP_READ | GUARD_OP_EXEC) || watch->undecided ||
+		     watch->kind == WATCH_LAZY;
+
+	return reads ? watch_levels(watch) : 0;
+}
+
+static uint32_t whom(const struct watch *watch)
+{
+	return watch->item ? rule_of(watch)->whom : 0;
 }
 
 static uint32_t kills(const struct watch *watch)
@@ -212,7 +232,7 @@ static int sum_begin(struct sum *sum, size_t room)
 	return sum->clauses && sum->index ? 0 : -ENOMEM;
 }
 
-/* Clauses for the same text without exceptions are one: a layer's, of many containers. */
+/* Clauses for the same text and the same actors without exceptions are one: a layer's, of many containers. */
 static struct table_clause *clause_for(struct sum *sum, const struct watch *watch)
 {
 	size_t at = (uintptr_t)watch->pattern * 0x9e3779b97f4a7c15ULL % (2 * sum->room);
@@ -220,14 +240,19 @@ static struct table_clause *clause_for(struct sum *sum, const struct watch *watc
 
 	for (; sum->index[at]; at = (at + 1) % (2 * sum->room)) {
 		clause = &sum->clauses[sum->index[at] - 1];
-		if (clause->text == watch->pattern && !clause->n_exceptions && !watch->exceptions)
+		if (clause->text == watch->pattern && clause->whom == whom(watch) &&
+		    !clause->n_exceptions && !watch->exceptions)
 			return clause;
 	}
 	sum->index[at] = (uint32_t)++sum->n;
 	clause = &sum->clauses[sum->n - 1];
 	clause->text = watch->pattern;
+	clause->whom = whom(watch);
 	return clause;
 }
+
+/* Not of one operation, but of the file. */
+static const uint32_t about_file = GUARD_OP_FOLLOW | GUARD_OP_RUNTIME;
 
 static int add_to_sum(struct sum *sum, const struct watches *watches, const struct watch *watch)
 {
@@ -235,15 +260,15 @@ static int add_to_sum(struct sum *sum, const struct watches *watches, const stru
 	struct table_clause *clause;
 	int n;
 
-	if (!watch->pattern && !watch->exceptions && !kills(watch)) {
+	if (!watch->pattern && !watch->exceptions && !kills(watch) && !whom(watch)) {
 		sum->entry.deny |= watch_denies(watch);
 		sum->entry.report |= watch_reports(watch);
 		return 0;
 	}
-	sum->entry.report |= watch_reports(watch) & GUARD_OP_FOLLOW;
+	sum->entry.report |= watch_reports(watch) & about_file;
 	clause = clause_for(sum, watch);
 	clause->deny |= watch_denies(watch);
-	clause->report |= watch_reports(watch) & ~GUARD_OP_FOLLOW;
+	clause->report |= watch_reports(watch) & ~about_file;
 	clause->kill |= kills(watch);
 	if (!watch->exceptions)
 		return 0;
@@ -253,6 +278,14 @@ static int add_to_sum(struct sum *sum, const struct watches *watches, const stru
 	clause->exceptions = rows;
 	clause->n_exceptions = (uint32_t)n;
 	return 0;
+}
+
+static void raise_levels(struct guard_entry *mark, const struct watch *watch)
+{
+	if (watch->levels > mark->deny)
+		mark->deny = watch->levels;
+	if (watch->read_levels > mark->report)
+		mark->report = watch->read_levels;
 }
 
 static int sum_up(struct sum *sum, const struct watches *watches, const struct watch *first,
@@ -265,7 +298,9 @@ static int sum_up(struct sum *sum, const struct watches *watches, const struct w
 		if (w->generation != first->generation)
 			continue;
 		if (w->kind == WATCH_MARK)
-			sum->entry.deny = w->levels > sum->entry.deny ? w->levels : sum->entry.deny;
+			raise_levels(&sum->entry, w);
+		else if (w->kind == WATCH_DEVICE)
+			sum->entry.deny |= w->operations;
 		else if (w->kind == WATCH_SPACE)
 			sum->entry.deny |= w->refuses;
 		else if (w->kind != WATCH_CREDS)
@@ -324,7 +359,8 @@ static bool is_same(const struct watch *a, const struct watch *b)
 		return false;
 	if (a->kind == WATCH_LAYER)
 		return a->exceptions == b->exceptions && same_text(a->pattern, b->pattern);
-	if (a->container != b->container || a->where != b->where || a->levels < b->levels)
+	if (a->container != b->container || a->where != b->where || a->levels < b->levels ||
+	    a->read_levels < b->read_levels)
 		return false;
 	if (is_rules(a) && (a->operations != b->operations || a->item->rule != b->item->rule))
 		return false;

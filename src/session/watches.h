@@ -35,7 +35,8 @@ enum watch_kind {
 	WATCH_LAZY, /* a base: nothing is entered yet */
 	WATCH_MARK, /* the rest have no item: a super block's mark, */
 	WATCH_SPACE, /* a container's mount name space, */
-	WATCH_CREDS, /* its overlay's credentials, and its work directory */
+	WATCH_CREDS, /* its overlay's credentials, and its work directory; its cgroup; */
+	WATCH_DEVICE, /* and a device: `operations` are enum guard_attempt bits */
 };
 
 struct watch {
@@ -58,7 +59,8 @@ struct watch {
 	uint32_t operations; /* of its rule's, those that are judged here */
 	bool selected; /* is its rule for this container? */
 	bool undecided; /* that depends on a host name which is not known yet: the guard asks */
-	uint32_t levels; /* of a super block's mark */
+	uint32_t levels,
+		read_levels; /* of a super block's mark; the latter for what only reads or runs */
 	unsigned int n_users; /* of a layer's: containers */
 	struct exceptions *exceptions; /* referenced, or NULL */
 	bool refuses; /* a name space's: its container must not start */
@@ -108,6 +110,10 @@ void watches_refresh_exceptions(struct watches *watches, const struct container 
 /* What a watch stands for in the table: operations, without and with what is refused. */
 uint32_t watch_reports(const struct watch *watch);
 uint32_t watch_denies(const struct watch *watch);
+
+/* How many levels below its base a watch's pattern is looked for, when something changes, and when it is read or run. */
+uint32_t watch_levels(const struct watch *watch);
+uint32_t watch_read_levels(const struct watch *watch);
 
 /* The watches of an entry, one after the other; start with NULL. Only those in force. */
 const struct watch *watches_next(const struct watches *watches, uint64_t key, uint64_t ino,

@@ -53,10 +53,12 @@ extern char fake_behind_vault[], fake_behind_mailbox[];
 
 struct super_block {
 	_Alignas(64) uint32_t s_dev;
+	uint64_t s_magic;
 };
 
 struct inode {
 	uint16_t i_mode;
+	uint32_t i_rdev;
 	uint32_t i_uid, i_gid, i_nlink, i_generation;
 	struct super_block *i_sb;
 	uint64_t i_ino, i_size;
@@ -125,8 +127,36 @@ struct pid {
 	struct upid numbers[3];
 };
 
+struct kernfs_node {
+	uint64_t id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct mm_struct {
+	struct file *exe_file;
+};
+
+struct bpf_prog {
+	uint32_t type, expected_attach_type;
+};
+
 struct task_struct {
 	uint32_t flags, pid, tgid;
+	struct css_set *cgroups; /* not first: without cgroups it would be at 0 */
+	struct mm_struct *mm;
 	uint64_t start_boottime;
 	struct task_struct *real_parent, *group_leader;
 	const struct cred *real_cred, *cred;
@@ -158,6 +188,30 @@ __attribute__((used, noinline)) static void fields(void)
 	FIELD(inode, i_nlink);
 	FIELD(inode, i_size);
 	FIELD(super_block, s_dev);
+	FIELD(super_block, s_magic);
+	FIELD(inode, i_rdev);
+	FIELD(task_struct, cgroups);
+	FIELD(task_struct, mm);
+	FIELD(mm_struct, exe_file);
+	FIELD(css_set, dfl_cgrp);
+	FIELD(cgroup, kn);
+	SYMBOL("field.cgroup.self.parent", offsetof(struct cgroup, self.parent));
+	FIELD(cgroup_subsys_state, cgroup);
+	FIELD(kernfs_node, id);
+	FIELD(bpf_prog, type);
+	FIELD(bpf_prog, expected_attach_type);
+	SYMBOL("enumerator.LOCKDOWN_DEV_MEM", 2);
+	SYMBOL("enumerator.LOCKDOWN_KCORE", 20);
+	SYMBOL("enumerator.LOCKDOWN_IOPORT", 7);
+	SYMBOL("enumerator.LOCKDOWN_MSR", 8);
+	SYMBOL("enumerator.LOCKDOWN_ACPI_TABLES", 9);
+	SYMBOL("enumerator.LOCKDOWN_PCI_ACCESS", 6);
+	SYMBOL("enumerator.LOCKDOWN_BPF_WRITE_USER", 17);
+	SYMBOL("enumerator.LOCKDOWN_KPROBES", 21);
+	SYMBOL("enumerator.READING_MODULE", 2);
+	SYMBOL("enumerator.READING_KEXEC_IMAGE", 3);
+	SYMBOL("enumerator.LOADING_MODULE", 2);
+	SYMBOL("enumerator.LOADING_KEXEC_IMAGE", 3);
 	FIELD(dentry, d_inode);
 	FIELD(dentry, d_parent);
 	SYMBOL("field.dentry.d_name.name", offsetof(struct dentry, name));
@@ -203,9 +257,13 @@ struct task_struct *fake_current __asm__("percpu.current_task");
 
 #include "guard/view.c"
 
+#include "guard/actor.c"
+
 #include "guard/match.c"
 
 #include "guard/judge.c"
+
+#include "guard/attempt.c"
 
 #include "guard/file.c"
 
@@ -233,6 +291,10 @@ static struct fake {
 	struct mount mounts[3]; /* the first super block's root, in each */
 	struct nsproxy proxies[3];
 	struct fs_struct fs;
+	struct kernfs_node nodes[2];
+	struct cgroup cgroups[2]; /* the second below the first */
+	struct css_set css;
+	struct mm_struct mm;
 	struct cred cred, overlay_cred;
 	struct pid pid;
 	struct task_struct init, shell, task;
@@ -514,6 +576,13 @@ static void fake_start(void)
 	fake.fs.root = (struct path){ &fake.mounts[1].mnt, fake.roots[0] };
 	fake.cred = (struct cred){ 1000, 1001, 1002, 1003 };
 	fake.pid = (struct pid){ 1, { { 321, NULL }, { 21, NULL }, { 1, NULL } } };
+	fake.nodes[0].id = 1;
+	fake.nodes[1].id = 2;
+	fake.cgroups[0] = (struct cgroup){ { &fake.cgroups[0], NULL }, &fake.nodes[0] };
+	fake.cgroups[1] =
+		(struct cgroup){ { &fake.cgroups[1], &fake.cgroups[0].self }, &fake.nodes[1] };
+	fake.css.dfl_cgrp = &fake.cgroups[1];
+	fake.mm.exe_file = &fake.executable;
 	fake.init = (struct task_struct){ .tgid = 0, .comm = "swapper" };
 	fake.init.real_parent = fake.init.group_leader = &fake.init;
 	fake.init.real_cred = &fake.cred;
@@ -532,6 +601,8 @@ static void fake_start(void)
 		.fs = &fake.fs,
 		.nsproxy = &fake.proxies[1],
 		.thread_pid = &fake.pid,
+		.cgroups = &fake.css,
+		.mm = &fake.mm, /* its own; `exe` is what get_task_exe_file() says */
 		.comm = "cat",
 		.exe = &fake.executable,
 	};

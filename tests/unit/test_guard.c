@@ -153,7 +153,8 @@ static void forget_file(const struct dentry *dentry)
 static void mark(const struct dentry *dentry, uint32_t levels)
 {
 	const struct guard_entry entry = { .key = (uint64_t)dentry->d_inode->i_sb | GUARD_KEY_SUPER,
-					   .deny = levels };
+					   .deny = levels,
+					   .report = levels };
 
 	assert_int_equal(table_set(table, &entry, NULL, 0, NULL), 0);
 }
@@ -1850,12 +1851,262 @@ static void test_any_vault(void **state)
 	}
 }
 
+/* What is attempted on the guest as a whole. */
+
+/* The current process is the guest's own, or one that an exec into the guest's name spaces has left in its container's cgroup. */
+static void be_of_guest(void)
+{
+	fake.pid.level = 0;
+	fake.task.nsproxy = &fake.proxies[0];
+}
+
+static void audit_guest_deny_containers(enum guard_attempt attempt)
+{
+	the_vault()->attempts_report[0] = the_vault()->attempts_deny[1] = 1u << attempt;
+}
+
+static const struct guard_attempt_record *attempted(enum guard_attempt attempt,
+						    enum guard_whom whom, bool denied)
+{
+	const struct guard_attempt_record *record = next_record(GUARD_RECORD_ATTEMPT);
+
+	assert_int_equal(record->attempt, attempt);
+	assert_int_equal(record->whom, whom);
+	assert_int_equal(record->denied, denied);
+	assert_int_equal(record->process.pid, 321);
+	return record;
+}
+
+static void test_attempt(void **state)
+{
+	const struct guard_attempt_record *record;
+	struct file module = file_of(fake_at("dummy.ko"), FMODE_READ, 0);
+
+	(void)state;
+	assert_int_equal(guard_kernel_read_file(&module, 2, true), 0);
+	nothing_told(); /* no policy asks */
+	audit_guest_deny_containers(GUARD_ATTEMPT_MODULE_LOAD);
+	assert_int_equal(guard_kernel_read_file(&module, 1, true), 0); /* firmware */
+	assert_int_equal(guard_kernel_load_data(1, true), 0);
+	nothing_told();
+	assert_int_equal(guard_kernel_read_file(&module, 2, true), -EPERM);
+	record = attempted(GUARD_ATTEMPT_MODULE_LOAD, GUARD_BY_CONTAINER, true);
+	assert_string_equal(text(record, record->path), "/dummy.ko");
+	assert_string_equal(text(record, record->executable), "/bin/cat");
+	be_of_guest();
+	assert_int_equal(guard_kernel_load_data(2, true), 0);
+	record = attempted(GUARD_ATTEMPT_MODULE_LOAD, GUARD_BY_GUEST, false);
+	assert_null(text(record, record->path));
+	the_vault()->attempts_deny[0] = 1u << GUARD_ATTEMPT_MODULE_LOAD;
+	assert_int_equal(guard_kernel_load_data(2, true), -EPERM);
+	attempted(GUARD_ATTEMPT_MODULE_LOAD, GUARD_BY_GUEST, true);
+	the_vault()->flags = GUARD_MAINTENANCE;
+	assert_int_equal(guard_kernel_load_data(2, true), 0);
+	attempted(GUARD_ATTEMPT_MODULE_LOAD, GUARD_BY_GUEST, false);
+	fake.pid.level = 1; /* not for containers */
+	assert_int_equal(guard_kernel_load_data(2, true), -EPERM);
+	attempted(GUARD_ATTEMPT_MODULE_LOAD, GUARD_BY_CONTAINER, true);
+}
+
+static void test_locked_down(void **state)
+{
+	static const struct {
+		uint32_t reason;
+		enum guard_attempt attempt;
+	} rows[] = {
+		{ 2, GUARD_ATTEMPT_DEV_MEM },	      { 20, GUARD_ATTEMPT_KCORE },
+		{ 7, GUARD_ATTEMPT_IO_PORTS },	      { 8, GUARD_ATTEMPT_MSR },
+		{ 9, GUARD_ATTEMPT_ACPI_TABLES },     { 6, GUARD_ATTEMPT_PCI_CONFIG },
+		{ 17, GUARD_ATTEMPT_BPF_WRITE_USER }, { 21, GUARD_ATTEMPT_KPROBE },
+	};
+
+	(void)state;
+	the_vault()->attempts_deny[1] = UINT32_MAX;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(guard_locked_down(rows[i].reason), -EPERM);
+		attempted(rows[i].attempt, GUARD_BY_CONTAINER, true);
+	}
+	assert_int_equal(guard_locked_down(1), 0);
+}
+
+/* Who comes from a container, by whatever it has left of it. */
+static void test_whom(void **state)
+{
+	const struct guard_entry space = { .key = GUARD_SPACE_KEY(101) };
+	const struct guard_entry cgroup = { .key = GUARD_CGROUP_KEY(1) };
+
+	(void)state;
+	assert_int_equal(actor_whom(), GUARD_BY_CONTAINER); /* a pid name space */
+	be_of_guest();
+	assert_int_equal(actor_whom(), GUARD_BY_GUEST);
+	assert_int_equal(table_set(table, &cgroup, NULL, 0, NULL), 0);
+	assert_int_equal(actor_whom(), GUARD_BY_CONTAINER); /* a cgroup above its own */
+	fake.css.dfl_cgrp = &fake.cgroups[0];
+	assert_int_equal(actor_whom(), GUARD_BY_CONTAINER);
+	assert_true(table_remove(table, cgroup.key, 0));
+	assert_int_equal(actor_whom(), GUARD_BY_GUEST);
+	assert_int_equal(table_set(table, &space, NULL, 0, NULL), 0);
+	fake.task.nsproxy = &fake.proxies[1];
+	assert_int_equal(actor_whom(), GUARD_BY_CONTAINER); /* a mount name space */
+	fake.task.flags = PF_KTHREAD;
+	assert_int_equal(actor_whom(), GUARD_BY_GUEST);
+}
+
+static void test_devices(void **state)
+{
+	const struct guard_entry disk = { .key = GUARD_DEVICE_KEY(1ULL, 8 << 20),
+					  .deny = 1u << GUARD_ATTEMPT_BLOCK_WRITE };
+	const struct guard_entry mapper = { .key = GUARD_DEVICE_KEY(0ULL, 10 << 20 | 236),
+					    .deny = 1u << GUARD_ATTEMPT_DEVICE_MAPPER };
+	struct dentry *node = fake_at("dev/sda"), *control = fake_at("dev/control");
+	struct file file = file_of(control, FMODE_READ, 0);
+
+	(void)state;
+	node->d_inode->i_mode = S_IFBLK | 0600;
+	node->d_inode->i_rdev = 8 << 20;
+	control->d_inode->i_mode = S_IFCHR | 0600;
+	control->d_inode->i_rdev = 10 << 20 | 236;
+	assert_int_equal(table_set(table, &disk, NULL, 0, NULL), 0);
+	assert_int_equal(table_set(table, &mapper, NULL, 0, NULL), 0);
+	the_vault()->attempts_report[0] = the_vault()->attempts_deny[1] =
+		UINT32_MAX & ~(1u << GUARD_ATTEMPT_BLOCK_READ);
+	assert_int_equal(open_for(node, FMODE_READ), 0);
+	assert_int_equal(open_for(node, FMODE_READ | FMODE_WRITE), -EPERM);
+	attempted(GUARD_ATTEMPT_BLOCK_WRITE, GUARD_BY_CONTAINER, true);
+	assert_int_equal(open_for(control, FMODE_READ), 0);
+	assert_int_equal(open_for(control, FMODE_WRITE), -EPERM);
+	attempted(GUARD_ATTEMPT_DEVICE_MAPPER, GUARD_BY_CONTAINER, true);
+	assert_int_equal(guard_file_ioctl(&file, NVME_IOCTL_IO_CMD, 0), -EPERM);
+	attempted(GUARD_ATTEMPT_BLOCK_COMMAND, GUARD_BY_CONTAINER, true);
+	assert_int_equal(guard_file_ioctl(&file, 1234, 0), 0);
+	be_of_guest();
+	assert_int_equal(open_for(node, FMODE_WRITE), 0);
+	attempted(GUARD_ATTEMPT_BLOCK_WRITE, GUARD_BY_GUEST, false);
+	node->d_inode->i_rdev++; /* with no file system on it */
+	assert_int_equal(open_for(node, FMODE_WRITE), 0);
+}
+
+static void test_ptrace(void **state)
+{
+	struct mm_struct mm = { .exe_file = NULL };
+	struct task_struct other = {
+		.tgid = 77, .comm = "runc", .nsproxy = &fake.proxies[2], .mm = &mm
+	};
+	struct guard_entry runtime = entry_for(fake.executable.f_path.dentry, GUARD_KEY_FILE);
+	const struct guard_attempt_record *record;
+
+	(void)state;
+	audit_guest_deny_containers(GUARD_ATTEMPT_PTRACE);
+	assert_int_equal(guard_ptrace_access_check(&other, 1), 0); /* reads /proc */
+	assert_int_equal(guard_ptrace_access_check(&other, PTRACE_MODE_ATTACH), -EPERM);
+	record = attempted(GUARD_ATTEMPT_PTRACE, GUARD_BY_CONTAINER, true);
+	assert_int_equal(record->target_pid, 77);
+	assert_string_equal(record->target_name, "runc");
+	assert_null(text(record, record->executable));
+	other.nsproxy = fake.task.nsproxy; /* its own container's */
+	assert_int_equal(guard_ptrace_access_check(&other, PTRACE_MODE_ATTACH), 0);
+	be_of_guest();
+	mm.exe_file = &fake.executable;
+	assert_int_equal(guard_ptrace_access_check(&other, PTRACE_MODE_ATTACH), 0);
+	runtime.report = GUARD_OP_RUNTIME;
+	assert_int_equal(table_set(table, &runtime, NULL, 0, NULL), 0);
+	assert_int_equal(guard_ptrace_access_check(&other, PTRACE_MODE_ATTACH), 0);
+	attempted(GUARD_ATTEMPT_PTRACE, GUARD_BY_GUEST, false);
+}
+
+static void test_bpf_program(void **state)
+{
+	struct bpf_prog program = { .type = 2 }; /* kprobe */
+
+	(void)state;
+	the_vault()->attempts_deny[1] = 1u << GUARD_ATTEMPT_BPF_PROGRAM;
+	assert_int_equal(guard_bpf_prog(&program), 0);
+	program.type = BPF_PROG_TYPE_LSM;
+	assert_int_equal(guard_bpf_prog(&program), -EPERM);
+	attempted(GUARD_ATTEMPT_BPF_PROGRAM, GUARD_BY_CONTAINER, true);
+	program.type = BPF_PROG_TYPE_TRACING;
+	assert_int_equal(guard_bpf_prog(&program), 0);
+	program.expected_attach_type = BPF_MODIFY_RETURN;
+	assert_int_equal(guard_bpf_prog(&program), -EPERM);
+	attempted(GUARD_ATTEMPT_BPF_PROGRAM, GUARD_BY_CONTAINER, true);
+}
+
+/* Any instance of a kernel's file system, by names from its root; for the guest, and for containers. */
+static void test_pseudo(void **state)
+{
+	struct guard_entry base = { .key = GUARD_PSEUDO_SUPER(PROC_SUPER_MAGIC) | GUARD_KEY_BASE };
+	const struct table_clause clauses[] = {
+		{ .text = "sys/kernel/core_pattern", .report = WRITE, .whom = GUARD_BY_GUEST },
+		{ .text = "sys/kernel/core_pattern",
+		  .deny = WRITE,
+		  .report = WRITE,
+		  .whom = GUARD_BY_CONTAINER },
+		{ .text = "sys/*", .deny = WRITE, .report = WRITE, .whom = GUARD_BY_GUEST },
+	};
+	struct dentry *core = fake_at("sys/kernel/core_pattern"), *other = fake_at("sys/x");
+	const struct guard_file_record *record;
+
+	(void)state;
+	assert_int_equal(table_set(table, &base, clauses, 3, NULL), 0);
+	assert_int_equal(open_for(core, FMODE_WRITE), 0); /* no such file system */
+	fake.supers[0].s_magic = PROC_SUPER_MAGIC;
+	assert_int_equal(open_for(core, FMODE_READ), 0);
+	assert_int_equal(open_for(fake_at("sys/kernel/other"), FMODE_WRITE), 0);
+	nothing_told();
+	assert_int_equal(open_for(core, FMODE_WRITE), -EPERM);
+	record = told(WRITE, WRITE);
+	assert_int_equal(record->base.super, GUARD_PSEUDO_SUPER(PROC_SUPER_MAGIC));
+	assert_int_equal(record->base.ino, 0);
+	assert_int_equal(record->depth, 3);
+	assert_int_equal(record->whom, GUARD_BY_CONTAINER);
+	assert_int_equal(open_for(other, FMODE_WRITE), 0);
+	be_of_guest();
+	assert_int_equal(open_for(core, FMODE_WRITE), 0);
+	record = told(WRITE, 0);
+	assert_int_equal(record->whom, GUARD_BY_GUEST);
+	assert_int_equal(open_for(other, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
+	the_vault()->flags = GUARD_MAINTENANCE;
+	assert_int_equal(open_for(other, FMODE_WRITE), 0);
+	told(WRITE, 0);
+}
+
+/* Where all that hangs from a file system is for changes, reading does not look for it. */
+static void test_reads_elsewhere(void **state)
+{
+	struct dentry *base = fake_at("base/"), *file = fake_at("base/file");
+	const struct guard_entry only_changes = {
+		.key = (uint64_t)base->d_inode->i_sb | GUARD_KEY_SUPER, .deny = 1
+	};
+	struct file truncated = file_of(file, FMODE_READ, O_TRUNC);
+
+	(void)state;
+	watch_name(base, "*", WRITE | TRUNCATE, READ | WRITE | TRUNCATE);
+	assert_int_equal(open_for(file, FMODE_READ), 0);
+	told(READ, 0);
+	assert_int_equal(table_set(table, &only_changes, NULL, 0, NULL), 0);
+	assert_int_equal(open_for(file, FMODE_READ), 0);
+	nothing_told();
+	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
+	assert_int_equal(guard_file_open(&truncated), -EPERM);
+	told(READ | TRUNCATE, TRUNCATE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_open),
+		TEST(test_attempt),
+		TEST(test_locked_down),
+		TEST(test_whom),
+		TEST(test_devices),
+		TEST(test_ptrace),
+		TEST(test_bpf_program),
+		TEST(test_pseudo),
+		TEST(test_reads_elsewhere),
 		TEST(test_process),
 		TEST(test_identity),
 		TEST(test_patterns),

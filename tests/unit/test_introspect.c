@@ -99,7 +99,15 @@ struct f_super {
 	ptr s_type;
 	uint32_t s_dev;
 	uint64_t s_flags;
-	ptr s_fs_info;
+	ptr s_fs_info, s_bdev, s_list;
+};
+struct f_bdev {
+	ptr bd_disk;
+	uint32_t bd_dev;
+};
+struct f_disk {
+	uint64_t flags;
+	ptr part0;
 };
 struct f_type {
 	uint32_t flags;
@@ -215,6 +223,11 @@ static const struct {
 	FIELD("rb_node.rb_left", struct f_rb, rb_left),
 	FIELD("rb_node.rb_right", struct f_rb, rb_right),
 	FIELD("signal_struct.thread_head.next", struct f_signal, thread_head.next),
+	FIELD("block_device.bd_dev", struct f_bdev, bd_dev),
+	FIELD("block_device.bd_disk", struct f_bdev, bd_disk),
+	FIELD("gendisk.part0", struct f_disk, part0),
+	FIELD("super_block.s_bdev", struct f_super, s_bdev),
+	FIELD("super_block.s_list.next", struct f_super, s_list),
 	FIELD("super_block.s_dev", struct f_super, s_dev),
 	FIELD("super_block.s_flags", struct f_super, s_flags),
 	FIELD("super_block.s_fs_info", struct f_super, s_fs_info),

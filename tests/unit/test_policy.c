@@ -34,7 +34,7 @@ DEFINE_CLEANUP(struct policy *, policy_free)
 #define WITH(key) PATHS("/a") "    " key "\n"
 #define WHERE "rules[0] \"r\": "
 #define KNOWN_KEYS "name, paths, containers, operations, action, except, severity, message"
-#define KNOWN_TOP "rules, version, unresolved, cache"
+#define KNOWN_TOP "rules, version, unresolved, cache, guest-integrity"
 #define KNOWN_OPERATIONS                                                               \
 	"read, write, create, delete, rename, link, symlink, truncate, chmod, chown, " \
 	"utimes, xattr, attr-flags, mmap-write, exec, mount, copy-up, modify, all"
@@ -421,7 +421,7 @@ static void test_accepted(void **state)
 	assert_string_equal(policy->source, "f");
 	assert_true(policy->refuse_unresolved);
 	assert_true(policy->lazy);
-	assert_int_equal(policy->n_rules, 3);
+	assert_int_equal(policy->n_own_rules, 3);
 	assert_string_equal(rule->name, "protect-passwd");
 	assert_int_equal(rule->n_paths, 2);
 	assert_string_equal(rule->paths[0], "/etc/passwd");

@@ -1037,8 +1037,6 @@ static void test_reserved_keys(void **state)
 	assert_false(table_remove(table, GUARD_KEY_RETIRED, 0));
 	entry.key = GUARD_KEY_EMPTY;
 	assert_int_equal(set_plain(table, &entry), -EINVAL);
-	entry.key = SUPER(0) | (GUARD_KEY_WORK + 1);
-	assert_int_equal(set_plain(table, &entry), -EINVAL);
 	assert_false(table_get(table, GUARD_KEY_RETIRED, 0, &entry));
 	assert_int_equal(table_remove_super(table, ~7ULL), 0);
 	assert_int_equal(table_count(table), 0);
