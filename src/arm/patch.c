@@ -31,12 +31,19 @@ bool patches_are(const struct patch *patches, size_t n, const struct space *spac
 	return n > 0;
 }
 
+/* Half a word is written as the word around it. */
 static int write_data(const struct patch *patch, const struct space *space, enum patch_state state)
 {
-	uint64_t value;
+	uint64_t value, at = patch->address % sizeof(value);
+	uint8_t bytes[sizeof(value)];
 
-	memcpy(&value, patch->bytes[state], sizeof(value));
-	return space_write_u64(space, patch->address, value);
+	if (at + patch->size > sizeof(value))
+		return -EINVAL;
+	if (space_read(space, patch->address - at, bytes, sizeof(bytes)) < 0)
+		return -EFAULT;
+	memcpy(bytes + at, patch->bytes[state], patch->size);
+	memcpy(&value, bytes, sizeof(value));
+	return space_write_u64(space, patch->address - at, value);
 }
 
 /* The pieces of an instruction: two where it crosses a page. Returns how many. */

@@ -11,8 +11,8 @@
 #include "vmm/machine.h"
 
 /*
- * One place in the guest kernel that arming changes: an aligned word of data, or one instruction. An instruction gives way
- * to one of the same length, so that no vCPU ever stands inside it.
+ * One place in the guest kernel that arming changes: an aligned word of data or a part of one, or one instruction. An instruction
+ * gives way to one of the same length, so that no vCPU ever stands inside it.
  */
 #define PATCH_BYTES 8
 
@@ -43,8 +43,8 @@ bool patches_are(const struct patch *patches, size_t n, const struct space *spac
 		 enum patch_state state);
 
 /*
- * Puts all of them into that state: in their order when that leads to the guard, else in the reverse. Where there is code among
- * them the VM has to be stopped. On error some may have been written.
+ * Puts all of them into that state: in their order when that leads to the guard, else in the reverse. Where there is code or
+ * a part of a word among them the VM has to be stopped. On error some may have been written.
  */
 int patches_write(const struct patch *patches, size_t n, const struct space *space,
 		  enum patch_state state, patch_write_code_t write_code, void *machine,

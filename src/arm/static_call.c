@@ -33,6 +33,7 @@ static const uint8_t agree_and_return[] = { 0x31, 0xc0, 0xc3, 0xcc, 0xcc };
 
 struct slot {
 	uint64_t key, trampoline, active;
+	uint32_t counter; /* where in @active */
 };
 
 struct finder {
@@ -80,9 +81,20 @@ uint64_t static_call_slots(const struct profile *profile, const char *name, uint
 	return table + slots.offset;
 }
 
+/* An older guard of ours has switched this counter on. */
+static bool is_replaced(const struct finder *finder, uint64_t counter)
+{
+	for (size_t i = 0; i < finder->n_replaced; i++) {
+		if (!finder->replaced[i].code && finder->replaced[i].address == counter)
+			return true;
+	}
+	return false;
+}
+
 static int read_slot(const struct finder *finder, uint64_t at, struct slot *ret, bool *ret_free)
 {
-	uint64_t owner, enabled;
+	uint64_t owner;
+	uint32_t enabled;
 	int r = read_field(finder, at, "lsm_static_call.key", 8, &ret->key);
 
 	if (r == 0)
@@ -93,8 +105,11 @@ static int read_slot(const struct finder *finder, uint64_t at, struct slot *ret,
 		r = read_field(finder, at, "lsm_static_call.hl", 8, &owner);
 	/* A static_key_false is a static_key. */
 	if (r == 0)
-		r = read_field(finder, ret->active, "static_key.enabled.counter", 4, &enabled);
-	*ret_free = r == 0 && !owner && !enabled;
+		r = field(finder->profile, "static_key.enabled.counter", 4, &ret->counter);
+	if (r == 0)
+		r = space_read(finder->space, ret->active + ret->counter, &enabled, 4);
+	*ret_free = r == 0 && !owner &&
+		    (!enabled || is_replaced(finder, ret->active + ret->counter));
 	return r;
 }
 
@@ -207,6 +222,33 @@ static int add_jumps(struct finder *finder, const struct slot *slot, uint64_t *t
 			return r;
 	}
 	return n ? n : -ENOTSUP;
+}
+
+static bool has_jump_labels(const struct profile *profile)
+{
+	struct profile_field type;
+
+	return profile_field(profile, "static_key.type", &type) == 0;
+}
+
+/*
+ * Without CONFIG_JUMP_LABEL a static key is a counter and no more, and whoever comes by looks at it: that is the branch. Where
+ * its other side begins nobody tells; not in front of the function.
+ */
+static int add_counter(struct finder *finder, const struct slot *slot, const char *name,
+		       uint64_t *targets)
+{
+	static const uint8_t off[4] = { 0 }, on[4] = { 1 };
+	struct patch *patch = add(finder, slot->active + slot->counter, off, sizeof(off));
+	char function[64];
+
+	snprintf(function, sizeof(function), "security_%s", name);
+	targets[0] = profile_symbol(finder->profile, function);
+	if (!patch || !targets[0])
+		return -ENOTSUP;
+	patch->code = false;
+	memcpy(patch->bytes[PATCH_INSTALLED], on, sizeof(on));
+	return 1;
 }
 
 static uint64_t target_of(const uint8_t *code, uint64_t address)
@@ -324,7 +366,8 @@ int static_call_find(struct patch ret[STATIC_CALL_MAX_PATCHES], const struct pro
 
 	if (r < 0)
 		return r;
-	n_targets = add_jumps(&finder, &slot, targets);
+	n_targets = has_jump_labels(profile) ? add_jumps(&finder, &slot, targets)
+					     : add_counter(&finder, &slot, name, targets);
 	if (n_targets < 0)
 		return n_targets;
 	r = add_calls(&finder, &slot, targets, n_targets);

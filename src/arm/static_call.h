@@ -18,6 +18,10 @@
  * would write for one more LSM (arch/x86/kernel/jump_label.c, arch/x86/kernel/static_call.c). No function's entry is touched,
  * so ftrace, kprobes and BPF find everything as they know it; and kprobes keep off these places
  * (jump_label_text_reserved(), static_call_text_reserved()).
+ *
+ * In a kernel without CONFIG_JUMP_LABEL the key is a counter that is looked at each time: it is switched on in the branches' place.
+ * The kernel itself goes by these counters, too, where it walks over a hook's LSMs instead of calling them (lsm_for_each_hook());
+ * no hook that the guard takes is among those.
  */
 #define STATIC_CALL_MAX_PATCHES 16 /* of one hook */
 

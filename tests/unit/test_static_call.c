@@ -32,6 +32,7 @@ static uint8_t *bytes;
 static struct ram ram;
 static struct space space = { .ram = &ram, .root = 0x1000 };
 static uint64_t jump_stop, site_stop;
+static uint64_t security_file_open;
 static const char *lacks;
 
 uint64_t profile_symbol(const struct profile *profile, const char *name)
@@ -46,6 +47,7 @@ uint64_t profile_symbol(const struct profile *profile, const char *name)
 		{ "_stext", TEXT },
 		{ "_etext", TEXT_END },
 		{ "__x86_return_thunk", THUNK },
+		{ "security_file_open", security_file_open },
 	};
 
 	(void)profile;
@@ -156,6 +158,7 @@ static int set_up(void **state)
 	jump_stop = JUMPS;
 	site_stop = SITES;
 	lacks = NULL;
+	security_file_open = 0;
 	for (unsigned int i = 0; i < N_SLOTS; i++) {
 		put64(TABLE + 32 * i, key(i));
 		put64(TABLE + 32 * i + 8, TRAMPOLINES + 8 * i);
@@ -300,6 +303,56 @@ static void test_replaced(void **state)
 			 -EBUSY);
 }
 
+/* Without jump labels: the slot's counter, which shares its word with another one. */
+static void test_counter(void **state)
+{
+	static const uint8_t on[4] = { 1 }, off[4] = { 0 };
+	struct patch first[STATIC_CALL_MAX_PATCHES], second[STATIC_CALL_MAX_PATCHES];
+
+	(void)state;
+	lacks = "static_key.type";
+	security_file_open = TEXT + 0x310;
+	put64(TABLE + 32 * 3 + 24, active(3) + 4);
+	put32(active(3), 77);
+	put32(active(3) + 4, 0);
+	assert_int_equal(find(first), 2);
+	assert_int_equal(first[0].address, active(3) + 4);
+	assert_int_equal(first[0].size, 4);
+	assert_false(first[0].code);
+	assert_memory_equal(first[0].bytes[PATCH_ORIGINAL], off, 4);
+	assert_memory_equal(first[0].bytes[PATCH_INSTALLED], on, 4);
+	assert_memory_equal(first[0].bytes[PATCH_LEAVING], off, 4);
+	check_patch(&first[1], TEXT + 0x388, "\xc3\xcc\xcc\xcc\xcc", 0xe9, FUNCTION,
+		    "\x31\xc0\xc3\xcc\xcc", 5);
+	assert_int_equal(first[1].way, 0x78);
+
+	/* the counter alone */
+	assert_int_equal(patches_write(first, 1, &space, PATCH_INSTALLED, NULL, NULL, NULL), 0);
+	assert_true(patches_are(first, 1, &space, PATCH_INSTALLED));
+	assert_int_equal(*(uint64_t *)at(active(3)), 77 | 1ULL << 32);
+
+	/* switched on by us, and by somebody else: then there is slot 2, whose function is another here */
+	memcpy(at(first[1].address), first[1].bytes[PATCH_INSTALLED], 5);
+	assert_int_equal(static_call_find(second, NULL, "file_open", FUNCTION + 64, first, 2), 2);
+	assert_memory_equal(second[0].bytes, first[0].bytes, sizeof(first[0].bytes));
+	assert_int_equal(second[1].address, first[1].address);
+	security_file_open = TEXT + 0x210;
+	assert_int_equal(find(second), 2);
+	assert_int_equal(second[0].address, active(2));
+	assert_int_equal(patches_write(first, 1, &space, PATCH_LEAVING, NULL, NULL, NULL), 0);
+	assert_int_equal(*(uint64_t *)at(active(3)), 77);
+
+	/* the call is not in that function */
+	assert_int_equal(find(second), -EBUSY); /* slot 3 again: its call is still ours */
+	memcpy(at(first[1].address), first[1].bytes[PATCH_ORIGINAL], 5);
+	security_file_open = TEXT + 0x390;
+	assert_int_equal(find(second), -ENOTSUP);
+	security_file_open = TEXT;
+	assert_int_equal(find(second), 2);
+	security_file_open = TEXT + 0x388 - 1025;
+	assert_int_equal(find(second), -ENOTSUP);
+}
+
 static void test_lacking(void **state)
 {
 	static const char *const names[] = {
@@ -405,9 +458,9 @@ static void test_pieces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_slots),   TEST(test_last_slot), TEST(test_call),
-		TEST(test_forms),   TEST(test_changed),	  TEST(test_replaced),
-		TEST(test_lacking), TEST(test_hostile),	  TEST(test_pieces),
+		TEST(test_slots),   TEST(test_last_slot), TEST(test_call),    TEST(test_forms),
+		TEST(test_changed), TEST(test_replaced),  TEST(test_lacking), TEST(test_hostile),
+		TEST(test_pieces),  TEST(test_counter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
