@@ -24,6 +24,8 @@ static const char help[] = "Usage: outguardd [OPTION...]\n"
 			   "-: standard output\n"
 			   "  --allow-partial                 --vm: a kernel that lacks some of "
 			   "the hooks is guarded by the others\n"
+			   "  --hot-plug                      --vm: plug in the devices that a VM "
+			   "was not started with\n"
 			   "  -v, --verbose                   say more\n"
 			   "  --version, --help\n"
 			   "\n"
@@ -39,7 +41,7 @@ struct options {
 	struct server_config server;
 	struct control_request vms[MAX_VMS];
 	size_t n_vms;
-	bool allow_partial; /* for all of them */
+	bool allow_partial, hot_plug; /* for all of them */
 };
 
 static enum outcome wrong(const char *why)
@@ -83,6 +85,7 @@ static enum outcome parse(struct options *options, int argc, char **argv)
 		{ "vm", required_argument, NULL, 'm' },
 		{ "events", required_argument, NULL, 'e' },
 		{ "allow-partial", no_argument, NULL, 'a' },
+		{ "hot-plug", no_argument, NULL, 'H' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -100,6 +103,8 @@ static enum outcome parse(struct options *options, int argc, char **argv)
 			options->server.events_path = optarg;
 		else if (c == 'a')
 			options->allow_partial = true;
+		else if (c == 'H')
+			options->hot_plug = true;
 		else if (c == 'v')
 			log_set_level(LOG_LEVEL_DEBUG);
 		else if (c == 'V' || c == 'h') {
@@ -159,6 +164,7 @@ static int run(struct options *options, sd_event *event, struct server *server, 
 
 	for (size_t i = 0; r >= 0 && i < options->n_vms; i++) {
 		options->vms[i].allow_partial = options->allow_partial;
+		options->vms[i].hot_plug = options->hot_plug;
 		r = server_add(server, &options->vms[i], err);
 		if (r < 0)
 			return r;
