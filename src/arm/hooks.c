@@ -353,9 +353,10 @@ int hooks_find(struct hooks *ret, const struct profile *profile, const struct li
 				 missing.text);
 	if (missing.n && !ret_missing)
 		return error_set(err, worst,
-				 "%u of this kernel's hooks cannot be armed: %s; --allow-partial "
-				 "arms "
-				 "the others",
+				 "%u of this kernel's hooks cannot be armed: %s; `outguard "
+				 "profile` "
+				 "says what does not hold without them, --allow-partial arms the "
+				 "others",
 				 missing.n, missing.text);
 	if (ret_missing)
 		*ret_missing = missing;
