@@ -139,7 +139,7 @@ $(BUILD)/tests/damage $(BUILD)/tests/tamper: $(BUILD)/tests/%: tests/vm/%.c $(LI
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
 
 # Run in the guest, whatever is installed there.
-GUEST_PROGRAMS := scale fsops lsm_count tiny file_loop
+GUEST_PROGRAMS := scale fsops lsm_count tiny file_loop kexec
 $(BUILD)/tests/guest/%: tests/vm/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
