@@ -39,6 +39,12 @@ check() {
     fi
 }
 
+# progress TEXT: for who waits, besides the log; tests/run hands the terminal on as descriptor 3 to what takes long.
+progress() {
+    echo "# $* ($((SECONDS - started)) s)"
+    [ ! -e /proc/self/fd/3 ] || echo "$test_name: $* ($((SECONDS - started)) s)" >&3
+}
+
 skip() {
     n_checks=$((n_checks + 1))
     echo "ok $n_checks - $1 # SKIP $2"
