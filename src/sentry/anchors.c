@@ -87,6 +87,31 @@ bool anchors_hold(const struct anchors *anchors, const struct ram *ram)
 	return true;
 }
 
+static int compare_pages(const void *a, const void *b)
+{
+	const uint64_t *page = a, *other = b;
+
+	return *page < *other ? -1 : *page > *other;
+}
+
+ssize_t anchors_pages(const struct anchors *anchors, uint64_t **ret)
+{
+	uint64_t *pages = calloc(anchors->n + 1, sizeof(*pages));
+	size_t n = 0;
+
+	if (!pages)
+		return -ENOMEM;
+	for (size_t i = 0; i < anchors->n; i++)
+		pages[i] = anchors->list[i].gpa & ~(ANCHORS_PAGE - 1ULL);
+	qsort(pages, anchors->n, sizeof(*pages), compare_pages);
+	for (size_t i = 0; i < anchors->n; i++) {
+		if (n == 0 || pages[n - 1] != pages[i])
+			pages[n++] = pages[i];
+	}
+	*ret = pages;
+	return (ssize_t)n;
+}
+
 void anchors_clear(struct anchors *anchors)
 {
 	free(anchors->list);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "memory/space.h"
 
@@ -32,6 +33,14 @@ int anchors_add_path(struct anchors *anchors, const struct space *space, uint64_
 
 /* Are all as they should be? */
 bool anchors_hold(const struct anchors *anchors, const struct ram *ram);
+
+#define ANCHORS_PAGE 4096
+
+/*
+ * The guest-physical pages of @anchors, each once, in ascending order. *@ret is the caller's, to be freed with free(). Returns how many
+ * there are, or -ENOMEM.
+ */
+ssize_t anchors_pages(const struct anchors *anchors, uint64_t **ret);
 
 void anchors_clear(struct anchors *anchors);
 

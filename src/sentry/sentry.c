@@ -14,6 +14,7 @@ struct sentry {
 	const struct arm *arm;
 	const struct profile *profile;
 	struct anchors anchors;
+	uint64_t generation; /* of the anchors */
 };
 
 struct sentry *sentry_free(struct sentry *sentry)
@@ -77,6 +78,7 @@ static int anchor(struct sentry *sentry)
 	const struct hooks *hooks = &sentry->arm->hooks;
 	int r;
 
+	sentry->generation++;
 	anchors_clear(&sentry->anchors);
 	r = add_window(sentry);
 	for (size_t i = 0; i < hooks->n && r == 0; i++)
@@ -140,4 +142,14 @@ bool sentry_look(struct sentry *sentry, struct sentry_finding *ret)
 		return true;
 	snprintf(ret->what, sizeof(ret->what), "the page tables that lead to the guard");
 	return false;
+}
+
+ssize_t sentry_pages(const struct sentry *sentry, uint64_t **ret)
+{
+	return anchors_pages(&sentry->anchors, ret);
+}
+
+uint64_t sentry_generation(const struct sentry *sentry)
+{
+	return sentry->generation;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "arm/arm.h"
 #include "profile/profile.h"
@@ -35,5 +36,14 @@ struct sentry_finding {
  * kernel has moved a page table is no finding: it is taken up.
  */
 bool sentry_look(struct sentry *sentry, struct sentry_finding *ret);
+
+/*
+ * The guest-physical pages that the guard stands on, each once, in ascending order: whoever traps writes to them sees every
+ * change that sentry_look() would. *@ret is the caller's, to be freed with free(). Returns how many there are, or -ENOMEM.
+ */
+ssize_t sentry_pages(const struct sentry *sentry, uint64_t **ret);
+
+/* Another number than before when sentry_pages() may tell others. Never 0. */
+uint64_t sentry_generation(const struct sentry *sentry);
 
 #endif

@@ -131,13 +131,27 @@ static void test_not_mapped(void **state)
 	assert_false(anchors_hold(&anchors, &ram));
 }
 
+static void test_pages(void **state)
+{
+	uint64_t *pages;
+
+	(void)state;
+	add();
+	assert_int_equal(anchors_pages(&anchors, &pages), 6);
+	assert_int_equal(pages[0], 0x1000);
+	assert_int_equal(pages[3], 0x4000);
+	assert_int_equal(pages[4], 2 * MIB);
+	assert_int_equal(pages[5], 6 * MIB);
+	free(pages);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_bytes), TEST(test_page_tables), TEST(test_again),
-		TEST(test_path),  TEST(test_not_mapped),
+		TEST(test_path),  TEST(test_not_mapped),  TEST(test_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
