@@ -34,11 +34,11 @@ profile := kallsyms types modules locate profile
 introspect := kernel layout reader task unwind mount path pathbuf file cgroup container overlay \
 	open_files caches dcache page_cache cmdline container_json container_words keeper \
 	runtime supers
-policy := policy yaml rule exception selector schema pattern integrity
+policy := policy yaml rule answer exception selector schema pattern integrity
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
-sentry := anchors sentry
+sentry := anchors sites patchable probes copies cpus sentry
 session := lock held containers exceptions watches errands views enter layers follow tell open_files report attempts guest sweep pulse life session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \

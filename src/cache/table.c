@@ -646,6 +646,27 @@ size_t table_capacity(const struct table *table)
 	return 1ULL << (table->max_bits - 1);
 }
 
+static bool same_entry(const struct guard_entry *a, const struct guard_entry *b)
+{
+	return a->key == b->key && a->ino == b->ino && a->generation == b->generation &&
+	       a->clauses == b->clauses && a->deny == b->deny && a->report == b->report;
+}
+
+bool table_is_as_written(const struct table *table)
+{
+	const struct half *half = &table->halves[table->live];
+
+	for (size_t i = 0; half->nodes && i < half->n_slots; i++) {
+		const struct guard_entry *entry = &half->nodes[i].entry;
+		const struct guard_entry *slot = slot_of(table, half, &half->nodes[i]);
+
+		if (slot->key != entry->key ||
+		    (key_is_live(entry->key) && !same_entry(slot, entry)))
+			return false;
+	}
+	return true;
+}
+
 void table_stats(const struct table *table, struct table_stats *ret)
 {
 	const struct half *half = current(table);

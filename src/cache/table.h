@@ -70,6 +70,9 @@ void table_abandon(struct table *table);
 size_t table_count(const struct table *table);
 size_t table_capacity(const struct table *table);
 
+/* Does the vault hold what was written into the table in force? True where that is not known: see @keep of table_new(). */
+bool table_is_as_written(const struct table *table);
+
 /* How full the table is that changes go to. Entries and arena run out independently of each other. */
 struct table_stats {
 	size_t entries, capacity;

@@ -7,6 +7,7 @@
 #include "arm/promises.h"
 #include "events/utf8.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 static void put(struct json_object *to, const char *key, struct json_object *value)
 {
@@ -212,6 +213,37 @@ static struct json_object *missing_facts(const struct profile *profile, const st
 	return list;
 }
 
+/* How the guard is watched over, and what that costs. */
+static struct json_object *sentry_json(const struct session *session)
+{
+	struct json_object *to = json_object_new_object();
+	uint64_t elapsed = clock_ns(CLOCK_MONOTONIC);
+	struct sentry_facts facts;
+
+	sentry_get_facts(session->sentry, &facts);
+	elapsed = elapsed > facts.since_ns ? elapsed - facts.since_ns : 1;
+	put_text(to, "notices_by", "period");
+	put_number(to, "hooks_ms", facts.periods.ns[SENTRY_HOOKS] / 1000000);
+	put_number(to, "kernel_ms", facts.periods.ns[SENTRY_KERNEL] / 1000000);
+	put_number(to, "registers_ms", facts.periods.ns[SENTRY_REGISTERS] / 1000000);
+	put_number(to, "vault_ms", facts.periods.ns[SENTRY_VAULT] / 1000000);
+	if (facts.trouble)
+		put_text(to, "kernel_not_watched", facts.trouble);
+	put_number(to, "words", facts.n_words);
+	put_number(to, "kernel_bytes", facts.n_bytes);
+	put_number(to, "kernel_places_it_patches", facts.n_sites);
+	put_number(to, "kernel_rounds", facts.n_rounds);
+	put_number(to, "differences", facts.n_differences);
+	put_number(to, "looks", facts.n_looks);
+	put_number(to, "look_us", facts.n_looks ? facts.look_ns / facts.n_looks / 1000 : 0);
+	put_number(to, "longest_look_us", facts.longest_ns / 1000);
+	put_number(to, "registers_us", facts.n_asked ? facts.asked_ns / facts.n_asked / 1000 : 0);
+	put(to, "percent_of_a_cpu",
+	    json_object_new_double((double)(facts.look_ns + facts.asked_ns) * 100 /
+				   (double)elapsed));
+	return to;
+}
+
 /* What there is only while the guard is in place. */
 static void put_guard(struct json_object *to, const struct session *session)
 {
@@ -219,12 +251,15 @@ static void put_guard(struct json_object *to, const struct session *session)
 	struct json_object *missing = missing_facts(session->profile, &session->arm);
 
 	put_text(to, "kernel", profile_release(session->profile));
-	put_bool(guard, "intact", arm_is_intact(&session->arm, session->profile));
+	put_bool(guard, "intact",
+		 arm_is_intact(&session->arm, session->profile) &&
+			 sentry_is_content(session->sentry));
 	put_bool(guard, "adopted", session->arm.adopted);
 	put_bool(guard, "replaced", session->arm.replaced);
 	put_number(guard, "hooks", session->arm.hooks.n);
 	put_number(guard, "tampered", session->n_tampered);
 	put_number(guard, "repaired", session->n_repaired);
+	put(guard, "sentry", sentry_json(session));
 	put_bool(guard, "partial", json_object_array_length(missing) > 0);
 	put(guard, "missing", missing);
 	put_number(guard, "code_bytes", session->arm.code_size);

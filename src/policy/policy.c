@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "policy/answer.h"
 #include "policy/integrity.h"
 #include "policy/rule.h"
 #include "policy/schema.h"
@@ -38,6 +39,7 @@ struct policy *policy_free(struct policy *policy)
 	for (size_t i = 0; i < policy->n_rules; i++)
 		rule_deinit(&policy->rules[i]);
 	free(policy->rules);
+	answer_deinit(policy);
 	free(policy->source);
 	free(policy);
 	return NULL;
@@ -182,6 +184,16 @@ static int read_integrity(struct schema *schema, const struct yaml_node *node, v
 	return integrity_read(schema, node, &file->integrity);
 }
 
+static int read_tampering(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	return answer_read_tampering(schema, node, ((struct file *)object)->policy);
+}
+
+static int read_sentry(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	return answer_read_sentry(schema, node, ((struct file *)object)->policy);
+}
+
 static int read_file(struct schema *schema, const struct yaml_node *root, struct policy *policy)
 {
 	static const struct schema_key keys[] = {
@@ -190,6 +202,8 @@ static int read_file(struct schema *schema, const struct yaml_node *root, struct
 		{ "unresolved", NULL, read_unresolved },
 		{ "cache", NULL, read_cache },
 		{ "guest-integrity", NULL, read_integrity },
+		{ "on-tampering", NULL, read_tampering },
+		{ "sentry", NULL, read_sentry },
 	};
 	_cleanup_(file_deinit) struct file file = { .policy = policy };
 	int r;
@@ -217,6 +231,7 @@ static int new_policy(struct policy **ret, const char *text, size_t size, const 
 
 	if (!policy)
 		return -ENOMEM;
+	answer_defaults(policy);
 	policy->source = strdup(source);
 	if (!policy->source || set_digest(policy, text, size) < 0)
 		return -ENOMEM;

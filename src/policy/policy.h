@@ -84,6 +84,26 @@ enum policy_whom {
 	POLICY_BY_CONTAINER = 1 << 1,
 };
 
+/* What is done, beyond refusing and telling. */
+struct policy_answer {
+	bool freeze; /* the VM */
+	bool kill_container; /* of the process that did it; rules only */
+	char *dump; /* directory for a dump of the guest's memory, or NULL */
+	bool dump_plain; /* not compressed */
+	char **command; /* program and arguments, run on the host; none: NULL */
+	size_t n_command;
+};
+
+enum policy_restore { /* bits: what is put back when it has been tampered with */
+	POLICY_RESTORE_HOOKS = 1 << 0,
+	POLICY_RESTORE_KERNEL = 1 << 1,
+};
+
+/* How often the sentry looks at what; 0: never. */
+struct policy_sentry {
+	uint64_t hooks_ns, kernel_ns, registers_ns, vault_ns;
+};
+
 struct policy_rule {
 	char *name;
 	char **paths; /* absolute, normalised; exact or with '*', '?', '**' */
@@ -98,6 +118,7 @@ struct policy_rule {
 	size_t n_except;
 	enum policy_severity severity;
 	char *message; /* or NULL */
+	struct policy_answer *answer; /* or NULL */
 	unsigned int line; /* where it starts in the file, from 1 */
 };
 
@@ -113,6 +134,11 @@ struct policy {
 	struct policy_integrity integrity;
 	bool refuse_unresolved; /* `unresolved: refuse`: what the host could not enter in time does not start */
 	bool lazy; /* `cache: lazy`: paths are looked up at the first use, not before the start */
+	struct {
+		unsigned int restore; /* enum policy_restore */
+		struct policy_answer answer;
+	} tampering; /* `on-tampering:` */
+	struct policy_sentry sentry;
 	char *source; /* name of the file it came from */
 	char digest[65]; /* SHA-256 of the file's bytes, hexadecimal */
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy/answer.h"
 #include "policy/exception.h"
 #include "policy/pattern.h"
 #include "policy/selector.h"
@@ -185,6 +186,13 @@ static int read_message(struct schema *schema, const struct yaml_node *node, voi
 	return rule->message ? 0 : schema_no_memory(schema);
 }
 
+static int read_answer(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	struct policy_rule *rule = object;
+
+	return answer_read(schema, node, &rule->answer);
+}
+
 int rule_read(struct schema *schema, const struct yaml_node *node, struct policy_rule *ret)
 {
 	static const struct schema_key keys[] = {
@@ -198,6 +206,7 @@ int rule_read(struct schema *schema, const struct yaml_node *node, struct policy
 		{ "except", NULL, read_except },
 		{ "severity", NULL, read_severity },
 		{ "message", NULL, read_message },
+		{ "answer", NULL, read_answer },
 	};
 
 	ret->line = node->line;
@@ -212,5 +221,6 @@ void rule_deinit(struct policy_rule *rule)
 	selector_deinit(&rule->containers);
 	exceptions_deinit(rule);
 	free(rule->message);
+	answer_free(rule->answer);
 	*rule = (struct policy_rule){ 0 };
 }

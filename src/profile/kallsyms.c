@@ -496,6 +496,37 @@ uint64_t kallsyms_address(const struct kallsyms *kallsyms, const char *name)
 	return i == NONE ? 0 : kallsyms->address[i];
 }
 
+/*
+ * The table is in the order of addresses, as the kernel itself relies on (get_symbol_pos()); where a table is not, what is found is wrong,
+ * but a symbol all the same.
+ */
+const char *kallsyms_at(const struct kallsyms *kallsyms, uint64_t address, uint64_t *ret_start,
+			uint64_t *ret_end)
+{
+	uint32_t low = 0, high = kallsyms->n, next;
+	uint64_t start;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (kallsyms->address[middle] <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return NULL;
+	next = low--;
+	start = kallsyms->address[low];
+	while (low > 0 && kallsyms->address[low - 1] == start)
+		low--;
+	if (ret_start)
+		*ret_start = start;
+	if (ret_end)
+		*ret_end = next < kallsyms->n ? kallsyms->address[next] : UINT64_MAX;
+	return kallsyms->strings + kallsyms->string[low];
+}
+
 size_t kallsyms_n_symbols(const struct kallsyms *kallsyms)
 {
 	return kallsyms->n;

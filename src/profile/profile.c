@@ -201,6 +201,12 @@ uint64_t profile_symbol(const struct profile *profile, const char *name)
 	return kallsyms_address(profile->kallsyms, name);
 }
 
+const char *profile_symbol_at(const struct profile *profile, uint64_t address, uint64_t *ret_start,
+			      uint64_t *ret_end)
+{
+	return kallsyms_at(profile->kallsyms, address, ret_start, ret_end);
+}
+
 int profile_field(const struct profile *profile, const char *path, struct profile_field *ret)
 {
 	return types_field(profile->types, path, &ret->offset, &ret->size);

@@ -48,6 +48,13 @@ const struct space *profile_space(const struct profile *profile);
 uint64_t profile_symbol(const struct profile *profile, const char *name);
 
 /*
+ * The symbol that @address belongs to, or NULL; its address, and that of the next one (either may be NULL). The string lives as long as the
+ * profile.
+ */
+const char *profile_symbol_at(const struct profile *profile, uint64_t address, uint64_t *ret_start,
+			      uint64_t *ret_end);
+
+/*
  * Finds a member by a path of names: "inode.i_ino", "uts_namespace.name.nodename". Anonymous structures
  * and unions on the way are looked through. Returns 0, or -ENOENT when the kernel has no such member.
  */

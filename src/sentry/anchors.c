@@ -74,6 +74,15 @@ int anchors_add(struct anchors *anchors, const struct space *space, uint64_t va,
 	return 0;
 }
 
+bool anchors_has(const struct anchors *anchors, uint64_t gpa)
+{
+	for (size_t i = 0; i < anchors->n; i++) {
+		if (anchors->list[i].gpa == (gpa & ~7ULL))
+			return true;
+	}
+	return false;
+}
+
 bool anchors_hold(const struct anchors *anchors, const struct ram *ram)
 {
 	for (size_t i = 0; i < anchors->n; i++) {

@@ -31,6 +31,9 @@ int anchors_add(struct anchors *anchors, const struct space *space, uint64_t va,
 /* Adds only the entries on the way to @va. */
 int anchors_add_path(struct anchors *anchors, const struct space *space, uint64_t va);
 
+/* Is the word that @gpa lies in one of them? */
+bool anchors_has(const struct anchors *anchors, uint64_t gpa);
+
 /* Are all as they should be? */
 bool anchors_hold(const struct anchors *anchors, const struct ram *ram);
 

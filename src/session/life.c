@@ -16,7 +16,6 @@
 #define MAX_CPUS 64
 #define PULSE_NS 50000000ULL
 #define LOOK_NS 500000000ULL
-#define STAND_NS 10000000ULL
 
 /* Where the kernel is that a vCPU runs. False: in none, or in none that can be told yet. */
 static bool find_place(const struct session *session, const struct cpu *cpu,
@@ -120,11 +119,10 @@ static bool was_put_back(struct session *session, uint64_t now_ns)
 /* Microseconds, unless something has changed. */
 static bool guard_stands(struct session *session, uint64_t now_ns)
 {
-	if (now_ns < session->next_stand_ns && !session->look_at_guard)
-		return true;
+	bool at_once = session->look_at_guard;
+
 	session->look_at_guard = false;
-	session->next_stand_ns = now_ns + STAND_NS;
-	return sentry_look(session->sentry, &session->finding);
+	return sentry_look(session->sentry, now_ns, at_once, &session->finding);
 }
 
 static enum life look_at_cpus(const struct session *session)

@@ -76,6 +76,19 @@ struct session *session_leave(struct session *session)
 	return session_hand_over(session);
 }
 
+static void set_periods(const struct session *session)
+{
+	const struct policy_sentry *sentry = &session->plan->policy->sentry;
+	const struct sentry_periods periods = { {
+		[SENTRY_HOOKS] = sentry->hooks_ns,
+		[SENTRY_KERNEL] = sentry->kernel_ns,
+		[SENTRY_REGISTERS] = sentry->registers_ns,
+		[SENTRY_VAULT] = sentry->vault_ns,
+	} };
+
+	sentry_set_periods(session->sentry, &periods);
+}
+
 static void set_flags(const struct session *session, const struct policy *policy)
 {
 	uint64_t flags = 0;
@@ -157,7 +170,10 @@ static int take_up(struct session *session, struct error *err)
 	set_flags(session, session->plan->policy);
 	session->names_sequence = plan_publish(session->plan, session_vault(session));
 	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
-	return sentry_new(&session->sentry, &session->arm, session->profile, err);
+	r = sentry_new(&session->sentry, &session->arm, session->profile, session->table, err);
+	if (r == 0)
+		set_periods(session);
+	return r;
 }
 
 /* A VM without our devices gets them when its kernel is up, and so can take them. */
@@ -330,6 +346,7 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	if (session->state == SESSION_GUARDING) {
 		set_flags(session, policy);
 		guest_publish(session);
+		set_periods(session);
 		session->told_open_files = false;
 		session->names_sequence = plan_publish(plan, session_vault(session));
 		views_clear(&session->views);
@@ -487,10 +504,9 @@ static void on_tampering(struct session *session, uint64_t now)
 	int r = arm_repair(&session->arm, session->profile, &err);
 
 	session->n_tampered++;
-	session->n_repaired += r == 0 && sentry_look(session->sentry, &session->finding);
+	session->n_repaired += r == 0 && sentry_hooks_hold(session->sentry, &session->finding);
 	session->next_sweep_ns = 0;
-	if (r < 0)
-		session->next_stand_ns = now + TAMPERED_TOLD_NS;
+	sentry_told(session->sentry, r < 0 ? now + TAMPERED_TOLD_NS : 0);
 	if (now < session->next_tampered_told_ns)
 		return;
 	session->next_tampered_told_ns = now + TAMPERED_TOLD_NS;

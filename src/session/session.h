@@ -124,7 +124,6 @@ struct session {
 	bool look_at_guard; /* at once, not when it is time to */
 	struct sentry *sentry;
 	struct sentry_finding finding; /* its last */
-	uint64_t next_stand_ns;
 	uint64_t n_tampered, n_repaired, next_tampered_told_ns;
 	bool stopped; /* the VM is, by somebody else */
 	uint64_t stopped_ns;
