@@ -156,6 +156,7 @@ struct guard_exception {
 #define GUARD_NAMES_SEQUENCE_SHIFT 32
 
 #define GUARD_ERRAND_ROOTS 16
+#define GUARD_KILLS 64
 
 /* What is attempted on the guest as a whole, not on a file of a container: bit numbers of guard_vault's masks. */
 enum guard_attempt {
@@ -220,6 +221,14 @@ struct guard_vault {
 		char path[24];
 		uint64_t id;
 	} roots[GUARD_ERRAND_ROOTS];
+
+	/* Processes to kill now: each, if it is the one that started then. kill is raised when the rest stands. */
+	uint64_t kill;
+	uint32_t n_kills, unused_kill;
+	struct {
+		uint64_t start_ns; /* since boot */
+		uint32_t pid, unused; /* in the guest's first pid name space */
+	} kills[GUARD_KILLS];
 };
 
 /*
@@ -235,6 +244,7 @@ struct guard_mailbox {
 	uint64_t unused_head[7];
 	uint64_t lost; /* records given up after ring_wait_us */
 	uint64_t errand_done;
+	uint64_t kill_done;
 };
 
 enum guard_record_type {

@@ -198,6 +198,7 @@ extern void *d_find_any_alias(void *inode);
 extern void dput(void *dentry);
 extern void *get_task_exe_file(void *task);
 extern void fput(void *file);
+extern void *find_task_by_vpid(int pid); /* under rcu_lock() */
 extern int send_sig(int signal, void *task, int from_kernel);
 
 extern uint64_t ktime_get_real_fast_ns(void);

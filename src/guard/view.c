@@ -8,6 +8,7 @@
 #include "guard/cache.h"
 #include "guard/describe.h"
 #include "guard/kernel.h"
+#include "guard/kill.h"
 #include "guard/match.h"
 #include "guard/ring.h"
 #include "guard/view.h"
@@ -195,6 +196,8 @@ void guard_errand(void *work)
 	for (unsigned int patience = 0; patience < 20; patience++) {
 		uint32_t n;
 
+		if (kill_asked())
+			patience = 1; /* others may follow */
 		errand = __atomic_load_n(&vault.errand, __ATOMIC_ACQUIRE);
 		if (errand == READ_ONCE(mailbox.errand_done)) {
 			if (!patience)

@@ -200,6 +200,11 @@ static void fill_other_path(struct event *event, const struct session *session,
 		snprintf(to, EVENT_PATH_MAX, "%s", other);
 }
 
+static const struct policy_rule *watch_rule(const struct watch *watch)
+{
+	return &watch->plan->policy->rules[watch->item->rule];
+}
+
 static void fill_rule(struct event *event, const struct watch *watch)
 {
 	const struct policy_rule *rule;
@@ -211,7 +216,7 @@ static void fill_rule(struct event *event, const struct watch *watch)
 		event->action = event->denied ? POLICY_DENY : POLICY_AUDIT;
 		return;
 	}
-	rule = &watch->plan->policy->rules[watch->item->rule];
+	rule = watch_rule(watch);
 	event->rule = rule->name;
 	event->message = rule->message;
 	event->severity = rule->severity;
@@ -337,6 +342,9 @@ static void tell(struct session *session, const struct sought *sought, uint32_t 
 	session->n_unattributed += !watch;
 	session->sink(&event, session->sink_data);
 	session->ring.n_told++; /* noted when the record is done: see ring.h */
+	if (watch && watch_rule(watch)->answer)
+		answers_to_event(session, watch_rule(watch)->answer, &event,
+				 record->process.mnt_ns);
 }
 
 /* The guard waits: which rules with host names hold for the containers whose file this is? */

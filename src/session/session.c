@@ -15,6 +15,7 @@
 #include "session/life.h"
 #include "session/report.h"
 #include "session/sweep.h"
+#include "session/tampering.h"
 #include "session/tell.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -27,7 +28,6 @@
 #define REFRESH_NS 1000000000ULL
 #define REMOVE_TIMEOUT_MS 10000
 #define ASSIGN_LOOK_US 100000
-#define TAMPERED_TOLD_NS 1000000000ULL /* at most so often */
 
 DEFINE_CLEANUP(struct session *, session_leave)
 
@@ -47,6 +47,9 @@ static void forget_kernel(struct session *session)
 	session->profile = profile_free(session->profile);
 	memset(&session->arm, 0, sizeof(session->arm));
 	memset(session->last_told, 0, sizeof(session->last_told));
+	session->answers.kills.n = 0;
+	session->untold.kinds = 0;
+	session->traced_told = 0;
 }
 
 static void forget_old_policy(struct session *session)
@@ -63,6 +66,7 @@ struct session *session_hand_over(struct session *session)
 	forget_old_policy(session);
 	session->plan = plan_free(session->plan);
 	session->policy = policy_free(session->policy);
+	answers_deinit(&session->answers);
 	machine_free(session->machine);
 	lock_free(session->lock);
 	free(session);
@@ -274,6 +278,8 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	session->hot_plug = config->hot_plug;
 	r = plan_new(&session->plan, policy, err);
 	if (r == 0)
+		r = answers_prepare(&session->answers, policy, err);
+	if (r == 0)
 		r = lock_check(config->qmp_path, err);
 	if (r == 0)
 		r = machine_open(&session->machine, config->qmp_path, config->timeout_ms, err);
@@ -328,7 +334,9 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	if (session->watches && watches_is_building(session->watches))
 		return error_set(err, -EBUSY,
 				 "the policy before this one is still being resolved; try again");
-	r = plan_new(&plan, policy, err);
+	r = answers_prepare(&session->answers, policy, err);
+	if (r == 0)
+		r = plan_new(&plan, policy, err);
 	if (r < 0)
 		return r;
 	if (session->state == SESSION_GUARDING) {
@@ -445,7 +453,7 @@ static void on_resume(struct session *session)
 
 	if (session->stopped)
 		session->attached_ns += now - session->stopped_ns;
-	session->stopped = false;
+	session->stopped = session->frozen = false;
 	session->ring.waiting_since_ns = 0;
 	session->errands.sent_ns = now;
 	session->look_at_guard = true;
@@ -493,29 +501,6 @@ static void start_again(struct session *session, const char *why)
 	session->gone = why;
 }
 
-/*
- * Something in the guest's kernel has taken away what the guard stands on. It is put back at once; what was tried in
- * between was neither refused nor told, and containers may have started.
- */
-static void on_tampering(struct session *session, uint64_t now)
-{
-	const struct sentry_finding finding = session->finding;
-	struct error err = { 0 };
-	int r = arm_repair(&session->arm, session->profile, &err);
-
-	session->n_tampered++;
-	session->n_repaired += r == 0 && sentry_hooks_hold(session->sentry, &session->finding);
-	session->next_sweep_ns = 0;
-	sentry_told(session->sentry, r < 0 ? now + TAMPERED_TOLD_NS : 0);
-	if (now < session->next_tampered_told_ns)
-		return;
-	session->next_tampered_told_ns = now + TAMPERED_TOLD_NS;
-	tell_notice(session, "guard-tampered", POLICY_SEVERITY_CRITICAL, NULL,
-		    "from inside the guest's kernel somebody took away: %s; %s (%llu times so far)",
-		    finding.what, r == 0 ? "it has been put back" : err.message,
-		    (unsigned long long)session->n_tampered);
-}
-
 static void watch_life(struct session *session, uint64_t now)
 {
 	switch (life_check(session, now)) {
@@ -531,7 +516,7 @@ static void watch_life(struct session *session, uint64_t now)
 		session->left = (struct kernel_place){ 0 }; /* that kernel runs */
 		break;
 	case LIFE_TAMPERED:
-		on_tampering(session, now);
+		tampering_answer(session, now);
 		break;
 	}
 }
@@ -611,6 +596,7 @@ bool session_poll(struct session *session)
 {
 	bool any = handle_machine_events(session);
 
+	answers_poll(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->state == SESSION_WAITING)
 		try_to_arm(session);
 	/* Of a VM that is stopped, ring and vault may be about to be replaced (loadvm). */
@@ -619,6 +605,7 @@ bool session_poll(struct session *session)
 	watch_life(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->state != SESSION_GUARDING)
 		return true;
+	tampering_poll(session, clock_ns(CLOCK_MONOTONIC));
 	any |= drain(session, drain_limit(session));
 	tell_losses(session);
 	run_errands(session);

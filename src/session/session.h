@@ -16,6 +16,7 @@
 #include "policy/policy.h"
 #include "profile/profile.h"
 #include "sentry/sentry.h"
+#include "session/answers.h"
 #include "session/containers.h"
 #include "session/errands.h"
 #include "session/held.h"
@@ -124,8 +125,13 @@ struct session {
 	bool look_at_guard; /* at once, not when it is time to */
 	struct sentry *sentry;
 	struct sentry_finding finding; /* its last */
+	struct sentry_finding untold; /* what was found, until it is told */
+	char untold_outcome[160]; /* of the last of it */
+	uint64_t traced_told; /* sentry_traced() */
+	struct answers answers;
 	uint64_t n_tampered, n_repaired, next_tampered_told_ns;
-	bool stopped; /* the VM is, by somebody else */
+	bool stopped; /* the VM is, by somebody else or frozen */
+	bool frozen; /* by us, as the policy says, and nobody has let it go on */
 	uint64_t stopped_ns;
 	const char *gone; /* while waiting for another kernel without a reset: why */
 

@@ -44,6 +44,7 @@
 #define VAULT_ID \
 	"outguard-vault" /* of the memory; behind devices that were plugged in, a number follows */
 #define MAILBOX_ID "outguard-mailbox"
+#define DUMP_FD "outguard-dump"
 #define REMEDY "start the VM with the arguments that `outguard qemu-args` prints"
 #define ASSIGN_TIMEOUT_NS \
 	15000000000ULL /* from its being plugged in; a guest under TCG takes 1 s */
@@ -949,6 +950,41 @@ int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct erro
 		*ret_paused_us =
 			resumed != before && resumed > stopped && stopped ? resumed - stopped : 0;
 	return 0;
+}
+
+int machine_freeze(struct machine *machine, struct error *err)
+{
+	return qmp_execute(machine->qmp, "stop", NULL, NULL, err);
+}
+
+int machine_dump(struct machine *machine, int fd, bool plain, struct error *err)
+{
+	struct json_object *arguments = json_object_new_object();
+	int r;
+
+	json_object_object_add(arguments, "fdname", json_object_new_string(DUMP_FD));
+	r = qmp_execute_passing(machine->qmp, "getfd", arguments, fd, NULL, err);
+	if (r < 0)
+		return r;
+	arguments = json_object_new_object();
+	json_object_object_add(arguments, "paging", json_object_new_boolean(false));
+	json_object_object_add(arguments, "protocol", json_object_new_string("fd:" DUMP_FD));
+	json_object_object_add(arguments, "detach", json_object_new_boolean(true));
+	json_object_object_add(arguments, "format",
+			       json_object_new_string(plain ? "elf" : "kdump-zlib"));
+	return qmp_execute(machine->qmp, "dump-guest-memory", arguments, NULL, err);
+}
+
+int machine_dump_status(struct machine *machine, struct error *err)
+{
+	char status[16];
+	int r = query_string(machine, "query-dump", "status", status, sizeof(status), err);
+
+	if (r < 0)
+		return r;
+	if (strcmp(status, "failed") == 0)
+		return error_set(err, -EIO, "QEMU could not write the dump (is the disk full?)");
+	return strcmp(status, "active") == 0;
 }
 
 /* Byte by byte, each with the word around it: the guest stands still. */

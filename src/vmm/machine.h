@@ -125,6 +125,18 @@ int machine_status(struct machine *machine, char *buf, size_t size, struct error
 int machine_stop(struct machine *machine, struct error *err);
 int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct error *err);
 
+/* Stops the vCPUs for whoever looks into the matter to start them again. */
+int machine_freeze(struct machine *machine, struct error *err);
+
+/*
+ * Has QEMU write the guest's memory to the open file @fd (stays the caller's): compressed, as makedumpfile does (kdump-zlib), or plain
+ * ELF. Returns when that has begun; the VM stands still until it has ended, and goes on if it ran before.
+ */
+int machine_dump(struct machine *machine, int fd, bool plain, struct error *err);
+
+/* 1 while a dump is being written, 0 when it has ended, or an error: it has failed. */
+int machine_dump_status(struct machine *machine, struct error *err);
+
 /*
  * Descriptor to poll for reading; then call machine_next_event() until it returns 0. Also readable when an
  * event came in while another call waited for its answer. One reset of the guest may give several RESETs.

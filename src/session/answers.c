@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/answers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "session/session.h"
+#include "session/tell.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#define LOOK_NS 100000000ULL /* at a dump */
+#define TOLD_NS 60000000000ULL
+#define VARIABLES 10
+
+static bool has_command(const struct policy *policy)
+{
+	bool any = policy->tampering.answer.n_command;
+
+	for (size_t i = 0; i < policy->n_rules; i++)
+		any = any || (policy->rules[i].answer && policy->rules[i].answer->n_command);
+	return any;
+}
+
+int answers_prepare(struct answers *answers, const struct policy *policy, struct error *err)
+{
+	return answers->commands || !has_command(policy) ? 0
+							 : commands_new(&answers->commands, err);
+}
+
+void answers_deinit(struct answers *answers)
+{
+	answers->commands = commands_free(answers->commands);
+}
+
+/* Told once in a while: whoever causes it may do so all the time. */
+static void leave_out(struct session *session, const char *what, const char *why)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	session->answers.n_left_out++;
+	if (now < session->answers.next_told_ns)
+		return;
+	session->answers.next_told_ns = now + TOLD_NS;
+	tell_notice(session, "answer-failed", POLICY_SEVERITY_HIGH, NULL,
+		    "%s: %s (%llu answers left out so far)", what, why,
+		    (unsigned long long)session->answers.n_left_out);
+}
+
+void answers_freeze(struct session *session, const struct policy_answer *answer)
+{
+	struct error err = { 0 };
+
+	if (!answer->freeze || session->frozen)
+		return;
+	if (machine_freeze(session->machine, &err) < 0) {
+		leave_out(session, "the VM could not be stopped", err.message);
+		return;
+	}
+	session->frozen = true;
+	session->answers.n_taken++;
+	tell_notice(session, "vm-frozen", POLICY_SEVERITY_CRITICAL, NULL,
+		    "the VM has been stopped, as the policy says; it goes on by QMP's cont");
+}
+
+/* Of the owner alone: it has all that the guest knows in it. */
+static int open_dump(struct session *session, const char *directory, struct error *err)
+{
+	struct statvfs room;
+	struct tm tm;
+	time_t now = time(NULL);
+	char stamp[32];
+	int fd;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	snprintf(session->answers.dump_path, sizeof(session->answers.dump_path), "%s/%s-%s.dump",
+		 directory, session->name, stamp);
+	if (statvfs(directory, &room) < 0)
+		return error_set(err, -errno, "%s: %s", directory, strerror(errno));
+	if ((uint64_t)room.f_bavail * room.f_frsize < ram_size(machine_ram(session->machine)))
+		return error_set(err, -ENOSPC,
+				 "%s has less room than the guest has memory (%llu MiB)", directory,
+				 (unsigned long long)ram_size(machine_ram(session->machine)) >> 20);
+	fd = open(session->answers.dump_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	return fd < 0 ? error_set(err, -errno, "%s: %s", session->answers.dump_path,
+				  strerror(errno))
+		      : fd;
+}
+
+static void dump(struct session *session, const struct policy_answer *answer)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct answers *answers = &session->answers;
+	_cleanup_(closep) int fd = -1;
+	struct error err = { 0 };
+	int r;
+
+	if (!answer->dump || answers->dump_path[0])
+		return;
+	if (now < answers->next_dump_ns) {
+		leave_out(session, "no dump", "there was one less than ten minutes ago");
+		return;
+	}
+	fd = open_dump(session, answer->dump, &err);
+	r = fd < 0 ? fd : machine_dump(session->machine, fd, answer->dump_plain, &err);
+	if (r < 0) {
+		if (fd >= 0)
+			unlink(answers->dump_path);
+		answers->dump_path[0] = '\0';
+		leave_out(session, "the guest's memory could not be dumped", err.message);
+		return;
+	}
+	answers->next_dump_ns = now + ANSWERS_DUMP_EVERY_NS;
+	answers->next_look_ns = now + LOOK_NS;
+	answers->n_taken++;
+}
+
+static void look_at_dump(struct session *session, uint64_t now_ns)
+{
+	struct answers *answers = &session->answers;
+	struct error err = { 0 };
+	int r;
+
+	if (!answers->dump_path[0] || now_ns < answers->next_look_ns)
+		return;
+	answers->next_look_ns = now_ns + LOOK_NS;
+	r = machine_dump_status(session->machine, &err);
+	if (r > 0)
+		return;
+	if (r < 0)
+		leave_out(session, "the guest's memory could not be dumped", err.message);
+	else
+		tell_notice(session, "memory-dumped", POLICY_SEVERITY_HIGH, NULL,
+			    "the guest's memory is in %s", answers->dump_path);
+	answers->dump_path[0] = '\0';
+}
+
+/* NAME=value, for whoever reads no JSON. */
+struct variables {
+	char text[VARIABLES][1200];
+	const char *list[VARIABLES + 1];
+	size_t n;
+};
+
+static void add(struct variables *variables, const char *name, const char *value)
+{
+	char *text = variables->text[variables->n];
+
+	if (!value || !*value || variables->n == VARIABLES)
+		return;
+	snprintf(text, sizeof(variables->text[0]), "OUTGUARD_%s=%s", name, value);
+	variables->list[variables->n++] = text;
+}
+
+static void run(struct session *session, const struct policy_answer *answer,
+		const struct variables *variables, const char *json, size_t size)
+{
+	int r;
+
+	if (!answer->n_command)
+		return;
+	r = !session->answers.commands
+		    ? -EPIPE
+		    : commands_run(session->answers.commands, answer->command, answer->n_command,
+				   variables->list, json, size);
+	if (r < 0)
+		leave_out(session, answer->command[0],
+			  r == -EAGAIN ? "too many commands wait already" : strerror(-r));
+	else
+		session->answers.n_taken++;
+}
+
+void answers_to_event(struct session *session, const struct policy_answer *answer,
+		      const struct event *event, uint64_t mnt_ns)
+{
+	_cleanup_(freep) char *json = NULL;
+	struct variables variables = { .n = 0 };
+	size_t size = 0;
+	FILE *to = answer->n_command ? open_memstream(&json, &size) : NULL;
+
+	answers_freeze(session, answer);
+	if (answer->kill_container && kills_add(session, mnt_ns))
+		session->answers.n_taken++;
+	dump(session, answer);
+	if (!to)
+		return;
+	event_print_json(event, to);
+	if (fclose(to) != 0)
+		return;
+	add(&variables, "KIND", "event");
+	add(&variables, "VM", event->vm);
+	add(&variables, "RULE", event->rule);
+	add(&variables, "SEVERITY", policy_severity_name(event->severity));
+	add(&variables, "OPERATION", policy_operation_name(event->operation));
+	add(&variables, "RESULT", event->denied ? "denied" : "allowed");
+	add(&variables, "PATH", event->file.path);
+	add(&variables, "EXECUTABLE", event->process.executable);
+	add(&variables, "CONTAINER", event->container.id);
+	run(session, answer, &variables, json, size);
+}
+
+void answers_to_notice(struct session *session, const struct policy_answer *answer,
+		       const struct event_notice *notice)
+{
+	_cleanup_(freep) char *json = NULL;
+	struct variables variables = { .n = 0 };
+	size_t size = 0;
+	FILE *to = answer->n_command ? open_memstream(&json, &size) : NULL;
+
+	dump(session, answer);
+	if (!to)
+		return;
+	event_notice_print_json(notice, to);
+	if (fclose(to) != 0)
+		return;
+	add(&variables, "KIND", "notice");
+	add(&variables, "VM", notice->vm);
+	add(&variables, "NOTICE", notice->what);
+	add(&variables, "SEVERITY", policy_severity_name(notice->severity));
+	add(&variables, "MESSAGE", notice->message);
+	run(session, answer, &variables, json, size);
+}
+
+void answers_poll(struct session *session, uint64_t now_ns)
+{
+	look_at_dump(session, now_ns);
+	if (session->state == SESSION_GUARDING && !session->stopped)
+		kills_poll(session, now_ns);
+}
