@@ -239,8 +239,7 @@ static struct json_object *sentry_json(const struct session *session)
 	put_number(to, "longest_look_us", facts.longest_ns / 1000);
 	put_number(to, "registers_us", facts.n_asked ? facts.asked_ns / facts.n_asked / 1000 : 0);
 	put(to, "percent_of_a_cpu",
-	    json_object_new_double((double)(facts.look_ns + facts.asked_ns) * 100 /
-				   (double)elapsed));
+	    json_object_new_double((double)facts.cpu_ns * 100 / (double)elapsed));
 	return to;
 }
 

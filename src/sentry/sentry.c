@@ -571,22 +571,29 @@ static void join(struct sentry_finding *ret, const struct sentry_finding *more)
 	ret->kinds |= more->kinds;
 }
 
+static void look(struct sentry *sentry, uint64_t now_ns, struct sentry_finding *ret)
+{
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
+
+	sentry->hooks_stand = sentry_hooks_hold(sentry, ret);
+	look_at_kernel(sentry, now_ns, &sentry->kept);
+	note_time(&sentry->facts, start);
+}
+
 bool sentry_look(struct sentry *sentry, uint64_t now_ns, bool at_once, struct sentry_finding *ret)
 {
-	bool due = is_due(sentry, SENTRY_HOOKS, now_ns);
+	uint64_t start;
 
-	if (due || at_once) {
-		uint64_t start = clock_ns(CLOCK_MONOTONIC);
-
-		sentry->hooks_stand = sentry_hooks_hold(sentry, ret);
-		look_at_kernel(sentry, now_ns, &sentry->kept);
-		note_time(&sentry->facts, start);
-		join(ret, &sentry->kept);
-	}
+	if (!is_due(sentry, SENTRY_HOOKS, now_ns) && !at_once)
+		return sentry->hooks_stand && !sentry->kept.kinds;
+	start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	look(sentry, now_ns, ret);
 	if (is_due(sentry, SENTRY_REGISTERS, now_ns))
 		look_at_registers(sentry, &sentry->kept);
 	if (is_due(sentry, SENTRY_VAULT, now_ns))
 		look_at_vault(sentry, &sentry->kept);
+	join(ret, &sentry->kept);
+	sentry->facts.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 	return sentry->hooks_stand && !sentry->kept.kinds;
 }
 

@@ -102,6 +102,7 @@ struct sentry_facts {
 	uint64_t n_looks, look_ns,
 		longest_ns; /* of the hooks and a piece of the kernel: all looks together, the longest */
 	uint64_t n_asked, asked_ns; /* for registers */
+	uint64_t cpu_ns; /* of this process's CPU time, for all of it */
 	uint64_t since_ns; /* CLOCK_MONOTONIC: when it began */
 };
 

@@ -127,7 +127,7 @@ struct session {
 	struct sentry_finding finding; /* its last */
 	struct sentry_finding untold; /* what was found, until it is told */
 	char untold_outcome[160]; /* of the last of it */
-	uint64_t traced_told; /* sentry_traced() */
+	uint64_t traced_told, next_traced_ns; /* sentry_traced() */
 	struct answers answers;
 	uint64_t n_tampered, n_repaired, next_tampered_told_ns;
 	bool stopped; /* the VM is, by somebody else or frozen */

@@ -10,6 +10,7 @@
 #include "util/clock.h"
 
 #define TOLD_NS 1000000000ULL /* at most so often */
+#define TRACED_NS 10000000000ULL
 #define AGAIN_NS 1000000000ULL /* what is not put back is looked at again then */
 
 static void put_kernel_back(struct session *session, struct error *err)
@@ -96,29 +97,34 @@ void tampering_answer(struct session *session, uint64_t now_ns)
 		tell(session, now_ns);
 }
 
-static void tell_traced(struct session *session)
+/* Tracers that come and go are told now and then. */
+static void tell_traced(struct session *session, uint64_t now_ns)
 {
 	uint64_t traced = sentry_traced(session->sentry), fresh = traced & ~session->traced_told;
 	char names[400] = "";
 	size_t n = 0;
 
+	if (now_ns < session->next_traced_ns)
+		return;
 	session->traced_told = traced;
 	if (!fresh)
 		return;
+	session->next_traced_ns = now_ns + TRACED_NS;
 	for (size_t i = 0; i < session->arm.hooks.n && n < sizeof(names); i++) {
 		if (fresh & 1ULL << i)
 			n += (size_t)snprintf(names + n, sizeof(names) - n, "%ssecurity_%s",
 					      n ? ", " : "", session->arm.hooks.hook[i].name);
 	}
 	tell_notice(session, "guard-traced", POLICY_SEVERITY_MEDIUM, NULL,
-		    "a tracer in the guest's kernel (ftrace, a kprobe, BPF) is at functions that "
+		    "a tracer in the guest's kernel (ftrace, a kprobe, BPF) is at %d functions "
+		    "that "
 		    "the guard is called by: %s",
-		    names);
+		    __builtin_popcountll(fresh), names);
 }
 
 void tampering_poll(struct session *session, uint64_t now_ns)
 {
 	if (session->untold.kinds && now_ns >= session->next_tampered_told_ns)
 		tell(session, now_ns);
-	tell_traced(session);
+	tell_traced(session, now_ns);
 }

@@ -3,10 +3,12 @@
  * Takes away from a running guest's kernel what the guard stands on, as code in that kernel could: by writing its memory.
  * usage: tamper QMP-SOCKET hook NAME|all	the hook is as if no guard had been there
  *        tamper QMP-SOCKET list NAME		the list of LSM functions is cut off at its head
+ *        tamper QMP-SOCKET bytes SYMBOL OFFSET HEX	these bytes stand there; what stood there is printed
  *        tamper QMP-SOCKET window		a page-table entry of the vault's, where a small policy has nothing
  * (a socket that no outguard uses)
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arm/arm.h"
@@ -45,6 +47,33 @@ static int cut_list(const struct profile *profile, const char *name, struct erro
 	return 0;
 }
 
+static int write_bytes(struct machine *machine, const struct profile *profile, char **words,
+		       struct error *err)
+{
+	uint64_t va = profile_symbol(profile, words[1]);
+	struct machine_code code = { .size = (uint32_t)strlen(words[3]) / 2 };
+	uint8_t before[sizeof(code.bytes)];
+	int r;
+
+	if (!va || !code.size || code.size > sizeof(code.bytes))
+		return error_set(err, -1, "no symbol %s, or not 1 to %zu bytes", words[1],
+				 sizeof(code.bytes));
+	va += strtoull(words[2], NULL, 0);
+	for (uint32_t i = 0; i < code.size; i++)
+		sscanf(words[3] + 2 * i, "%2hhx", &code.bytes[i]);
+	if (space_read(profile_space(profile), va, before, code.size) < 0 ||
+	    space_translate(profile_space(profile), va, &code.gpa, NULL) < 0)
+		return error_set(err, -1, "not mapped");
+	for (uint32_t i = 0; i < code.size; i++)
+		printf("%02x", before[i]);
+	printf("\n");
+	r = machine_stop(machine, err);
+	if (r == 0)
+		r = machine_write_code(machine, &code, 1, err);
+	machine_resume(machine, NULL, NULL);
+	return r;
+}
+
 static int tamper(struct machine *machine, const struct profile *profile, char **words,
 		  struct error *err)
 {
@@ -78,7 +107,9 @@ int main(int argc, char **argv)
 	int n, r;
 
 	if (argc < 3 || (argc < 4 && strcmp(argv[2], "window") != 0))
-		return fprintf(stderr, "usage: tamper QMP-SOCKET hook|list NAME | window\n"), 2;
+		return fprintf(stderr, "usage: tamper QMP-SOCKET hook|list NAME | bytes SYMBOL "
+				       "OFFSET HEX | window\n"),
+		       2;
 	if (machine_open(&machine, argv[1], 5000, &err) < 0)
 		return fprintf(stderr, "%s\n", err.message), 1;
 	n = machine_cpus(machine, cpus, 8, &err);
@@ -86,7 +117,8 @@ int main(int argc, char **argv)
 		profile_read(&profile, machine_ram(machine), &cpus[i], &err);
 	r = profile ? machine_refresh_devices(machine, &err) : -1;
 	if (r == 0)
-		r = tamper(machine, profile, argv + 2, &err);
+		r = (argc == 6 && !strcmp(argv[2], "bytes") ? write_bytes : tamper)(
+			machine, profile, argv + 2, &err);
 	if (r < 0)
 		fprintf(stderr, "%s\n", err.message);
 	profile_free(profile);
