@@ -39,7 +39,7 @@ cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
 sentry := anchors sites patchable probes copies cpus sentry
-session := lock held containers exceptions watches errands views enter layers follow tell open_files report attempts guest sweep pulse life commands kills answers tampering session
+session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life commands kills answers tampering session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_run cmd_qemu_args cmd_version
@@ -222,7 +222,7 @@ fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-po
 	@mkdir -p $(BUILD)/fuzz/$*
 	$(CLANG) -std=gnu11 -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/fuzz_$* \
 		tests/fuzz/fuzz_$*.c $(filter-out src/arm/guard_object.c,$(LIBRARY_OBJECTS:$(BUILD)/%.o=src/%.c)) \
-		$(BUILD)/arm/guard_object.o $(shell pkg-config --cflags --libs $(PACKAGES)) -DOUTGUARD_VERSION='"$(VERSION)"'
+		$(BUILD)/arm/guard_object.o -Wl,--allow-multiple-definition $(shell pkg-config --cflags --libs $(PACKAGES)) -DOUTGUARD_VERSION='"$(VERSION)"'
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(or $(SECONDS),60) $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
 
 matrix: packages-check ## Try every operation by every way in every view, in real containers; docs/COVERAGE.md (minutes)

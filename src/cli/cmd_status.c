@@ -53,6 +53,21 @@ static void print_policy(struct json_object *vm)
 										: "");
 }
 
+/* Somebody with root's rights in the guest writes into the mailbox. */
+static void print_abuses(struct json_object *abuses)
+{
+	const char *separator = "";
+
+	fputs("  ABUSED      the mailbox, by the guest: ", stdout);
+	json_object_object_foreach(abuses, kind, n)
+	{
+		if (json_object_get_uint64(n))
+			printf("%s%s %" PRIu64, separator, kind, json_object_get_uint64(n));
+		separator = json_object_get_uint64(n) ? ", " : separator;
+	}
+	putchar('\n');
+}
+
 static void print_events(struct json_object *vm)
 {
 	struct json_object *events = json_object_object_get(vm, "events");
@@ -66,6 +81,8 @@ static void print_events(struct json_object *vm)
 		printf("; mailbox: %" PRIu64 " slots skipped, %" PRIu64 " abuses",
 		       show_number(events, "skipped"), show_number(events, "abused"));
 	putchar('\n');
+	if (show_number(events, "abused"))
+		print_abuses(json_object_object_get(events, "abuses"));
 }
 
 static void print_guard(struct json_object *vm)

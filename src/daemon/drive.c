@@ -14,6 +14,16 @@
 #define PAUSE_WAITING_US 20000 /* for a guest that boots */
 #define ACCURACY_US 50
 
+/*
+ * A guest can give us work for ever. Behind what it asks for in earnest it is held up itself, and nothing else of ours is; so the
+ * processor is left to others a fifth of the time, after a second without a pause. While somebody forges records, it is four
+ * fifths: then the ring is what holds the forger up. Never for long, as honest records stand between the others.
+ */
+#define LONG_US 1000000
+#define PART_LONG 4 /* work / pause */
+#define TIMES_ABUSED 4 /* pause / work */
+#define PAUSE_MOST_US 20000
+
 struct drive {
 	struct session *session;
 	sd_event_source *timer, *io;
@@ -21,6 +31,7 @@ struct drive {
 	drive_after_t after;
 	void *data;
 	uint64_t last_us; /* when there was something */
+	uint64_t idle_us; /* when there was nothing */
 };
 
 struct drive *drive_free(struct drive *drive)
@@ -35,12 +46,27 @@ struct drive *drive_free(struct drive *drive)
 
 DEFINE_CLEANUP(struct drive *, drive_free)
 
-static uint64_t pause_us(struct drive *drive, bool any, uint64_t now)
+static uint64_t pause_at_work(const struct drive *drive, uint64_t worked_us, uint64_t now)
+{
+	uint64_t pause = 0;
+
+	if (session_is_abused(drive->session))
+		pause = worked_us * TIMES_ABUSED;
+	else if (now - drive->idle_us > LONG_US)
+		pause = worked_us / PART_LONG;
+	return pause < PAUSE_MOST_US ? pause : PAUSE_MOST_US;
+}
+
+static uint64_t pause_us(struct drive *drive, bool any, uint64_t started, uint64_t now)
 {
 	if (any)
 		drive->last_us = now;
-	if (any || drive->busy)
+	else
+		drive->idle_us = now;
+	if (drive->busy)
 		return 0;
+	if (any)
+		return pause_at_work(drive, now - started, now);
 	if (drive->session->state == SESSION_WAITING)
 		return PAUSE_WAITING_US;
 	if (now - drive->last_us < LATELY_US || !session_is_settled(drive->session))
@@ -50,6 +76,7 @@ static uint64_t pause_us(struct drive *drive, bool any, uint64_t now)
 
 static int poll_once(struct drive *drive)
 {
+	uint64_t started = clock_ns(CLOCK_MONOTONIC) / 1000;
 	bool any = session_poll(drive->session);
 	uint64_t now = clock_ns(CLOCK_MONOTONIC) / 1000;
 	int r;
@@ -58,7 +85,8 @@ static int poll_once(struct drive *drive)
 		sd_event_source_set_enabled(drive->io, SD_EVENT_OFF);
 		sd_event_source_set_enabled(drive->timer, SD_EVENT_OFF);
 	} else {
-		r = sd_event_source_set_time(drive->timer, now + pause_us(drive, any, now));
+		r = sd_event_source_set_time(drive->timer,
+					     now + pause_us(drive, any, started, now));
 		if (r >= 0)
 			r = sd_event_source_set_enabled(drive->timer, SD_EVENT_ONESHOT);
 		if (r < 0)
@@ -93,6 +121,7 @@ int drive_new(struct drive **ret, sd_event *event, struct session *session, bool
 		return error_set(err, -ENOMEM, "out of memory");
 	drive->session = session;
 	drive->busy = busy;
+	drive->idle_us = clock_ns(CLOCK_MONOTONIC) / 1000;
 	drive->after = after;
 	drive->data = data;
 	r = sd_event_add_time(event, &drive->timer, CLOCK_MONOTONIC, 0, ACCURACY_US, on_timer,

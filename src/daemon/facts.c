@@ -148,6 +148,15 @@ static struct json_object *cache_facts(const struct session *session)
 	return to;
 }
 
+static struct json_object *abuses_facts(const struct ring *ring)
+{
+	struct json_object *to = json_object_new_object();
+
+	for (int i = 0; i < RING_N_ABUSES; i++)
+		put_number(to, ring_abuse_name(i), ring->abuses[i]);
+	return to;
+}
+
 static struct json_object *events_facts(const struct session *session)
 {
 	struct json_object *to = json_object_new_object();
@@ -156,9 +165,10 @@ static struct json_object *events_facts(const struct session *session)
 	put_number(to, "denied", session->n_denied);
 	put_number(to, "unattributed", session->n_unattributed);
 	if (session->state == SESSION_GUARDING) {
-		put_number(to, "lost", ring_lost(&session->ring));
+		put_number(to, "lost", session->ring.lost);
 		put_number(to, "skipped", session->ring.skipped);
 		put_number(to, "abused", session->ring.abused);
+		put(to, "abuses", abuses_facts(&session->ring));
 	}
 	return to;
 }

@@ -24,6 +24,7 @@
  * folios; what is read of them stands where it did.
  */
 #define CACHES_FIELDS(X)                                                       \
+	X(DENTRY_ALIAS, "dentry.d_u.d_alias.next", NULL)                       \
 	X(DENTRY_CHILDREN, "dentry.d_children.first", "dentry.d_subdirs.next") \
 	X(DENTRY_SIBLING, "dentry.d_sib.next", "dentry.d_child.next")          \
 	X(DENTRY_HASHED, "dentry.d_hash.pprev", NULL)                          \
@@ -31,6 +32,7 @@
 	X(FOLIO_INDEX, "folio.index", "page.index")                            \
 	X(FOLIO_MAPPING, "folio.mapping", "page.mapping")                      \
 	X(FS_PWD_DENTRY, "fs_struct.pwd.dentry", NULL)                         \
+	X(INODE_ALIASES, "inode.i_dentry.first", NULL)                         \
 	X(INODE_LINK, "inode.i_link", NULL)                                    \
 	X(INODE_MAPPING, "inode.i_mapping", NULL)                              \
 	X(MAPPING_PAGES, "address_space.i_pages.xa_head", NULL)                \

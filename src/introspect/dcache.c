@@ -19,6 +19,7 @@
 #define MAX_MOUNTS 100000 /* the kernel's own default, /proc/sys/fs/mount-max */
 #define MAX_STACKED 64 /* mounts on the same directory */
 #define MAX_LINKS 8
+#define MAX_ALIASES 64 /* of one inode */
 
 bool dcache_is_named(const struct caches *caches, uint64_t dentry, const char *name)
 {
@@ -279,4 +280,94 @@ int dcache_walk(const struct caches *caches, const struct place *root, const cha
 		.mount = reader_place(&walk.reader, walk.mount, FIELD_MOUNT_VFSMOUNT),
 	};
 	return 0;
+}
+
+/*
+ * Calls @visit for each name of the inode, while it returns false. Returns what it returned last. A dentry that is met has to lead
+ * to this inode: one that was freed leads elsewhere.
+ */
+static bool any_alias(const struct caches *caches, uint64_t inode,
+		      bool (*visit)(uint64_t dentry, const void *data), const void *data)
+{
+	struct reader reader = { .kernel = caches->kernel };
+	uint64_t next = caches_get(caches, &reader, inode, CACHES_INODE_ALIASES);
+
+	for (unsigned int n = 0; next && n < MAX_ALIASES; n++) {
+		uint64_t dentry = next - caches->fields[CACHES_DENTRY_ALIAS].offset;
+
+		if (reader_get(&reader, dentry, FIELD_DENTRY_INODE) != inode || reader.error)
+			return false;
+		if (visit(dentry, data))
+			return true;
+		next = caches_get(caches, &reader, dentry, CACHES_DENTRY_ALIAS);
+	}
+	return false;
+}
+
+struct path_sought {
+	const struct caches *caches;
+	uint64_t above;
+	const char *path;
+};
+
+/* From its last name up. */
+static bool has_path(uint64_t dentry, const void *data)
+{
+	const struct path_sought *sought = data;
+	struct reader reader = { .kernel = sought->caches->kernel };
+	const char *end = sought->path + strlen(sought->path);
+	char name[NAME_MAX + 1];
+
+	while (end > sought->path) {
+		const char *start = end;
+
+		while (start > sought->path && start[-1] != '/')
+			start--;
+		if (end - start > NAME_MAX)
+			return false;
+		memcpy(name, start, (size_t)(end - start));
+		name[end - start] = '\0';
+		if (!exists(sought->caches, &reader, dentry) ||
+		    !dcache_is_named(sought->caches, dentry, name))
+			return false;
+		dentry = dcache_parent(sought->caches, dentry);
+		end = start > sought->path ? start - 1 : start;
+	}
+	return dentry == sought->above;
+}
+
+bool dcache_has_path(const struct caches *caches, uint64_t inode, uint64_t above, const char *path)
+{
+	const struct path_sought sought = { caches, above, path };
+
+	return above && any_alias(caches, inode, has_path, &sought);
+}
+
+struct name_sought {
+	const struct caches *caches;
+	const char *name;
+	const struct kernel_inode *directory;
+};
+
+static bool has_name(uint64_t dentry, const void *data)
+{
+	const struct name_sought *sought = data;
+	struct reader reader = { .kernel = sought->caches->kernel };
+	uint64_t parent = dcache_parent(sought->caches, dentry), inode;
+	struct kernel_inode is;
+
+	return parent && exists(sought->caches, &reader, dentry) &&
+	       dcache_is_named(sought->caches, dentry, sought->name) &&
+	       kernel_dentry_inode(sought->caches->kernel, parent, &inode) == 0 &&
+	       kernel_inode_read(sought->caches->kernel, inode, &is) == 0 &&
+	       is.super == sought->directory->super && is.ino == sought->directory->ino &&
+	       is.generation == sought->directory->generation;
+}
+
+bool dcache_has_name(const struct caches *caches, uint64_t inode, const char *name,
+		     const struct kernel_inode *directory)
+{
+	const struct name_sought sought = { caches, name, directory };
+
+	return any_alias(caches, inode, has_name, &sought);
 }

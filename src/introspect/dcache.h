@@ -2,6 +2,7 @@
 #ifndef INTROSPECT_DCACHE_H
 #define INTROSPECT_DCACHE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "introspect/caches.h"
@@ -30,6 +31,16 @@ int dcache_child(const struct caches *caches, uint64_t dentry, const char *name,
  */
 int dcache_walk(const struct caches *caches, const struct place *root, const char *path,
 		struct place *ret);
+
+/*
+ * Has the inode a name that is @path (names with slashes between, "" for the directory itself), seen from the directory @above on
+ * the same file system? Costs as much as the path is long, not as its directories are large.
+ */
+bool dcache_has_path(const struct caches *caches, uint64_t inode, uint64_t above, const char *path);
+
+/* Has the inode the name @name in the directory with this super block, number and generation? */
+bool dcache_has_name(const struct caches *caches, uint64_t inode, const char *name,
+		     const struct kernel_inode *directory);
 
 /* 0 for a root of a file system, or what cannot be read. */
 uint64_t dcache_parent(const struct caches *caches, uint64_t dentry);

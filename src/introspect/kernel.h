@@ -79,6 +79,9 @@ int kernel_tasks_each(const struct kernel *kernel, bool threads,
  */
 int kernel_thread_addresses(const struct kernel *kernel, uint64_t *addresses, size_t n);
 
+/* Is that a thread of the guest's (1), or not (0)? Negative when the lists moved under the walk. */
+int kernel_is_thread(const struct kernel *kernel, uint64_t address);
+
 /*
  * The task's path on the unified cgroup hierarchy ("/system.slice/docker-...scope"). Returns its
  * length, or -ENAMETOOLONG.
@@ -149,5 +152,9 @@ struct kernel_mount {
  */
 int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
 		       int (*visit)(const struct kernel_mount *mount, void *data), void *data);
+
+/* The vfsmount in the task's mount name space whose root is @root_dentry, as above. */
+int kernel_root_mount(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
+		      uint64_t *ret);
 
 #endif

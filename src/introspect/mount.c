@@ -267,3 +267,20 @@ int kernel_mounts_each(const struct kernel *kernel, uint64_t task, uint64_t root
 	} while (r > 0);
 	return r;
 }
+
+int kernel_root_mount(const struct kernel *kernel, uint64_t task, uint64_t root_dentry,
+		      uint64_t *ret)
+{
+	struct reader reader = { .kernel = kernel };
+	struct kernel_task who;
+	uint64_t mount;
+	int r = kernel_task_read(kernel, task, &who);
+
+	if (r == 0 && !who.mnt_ns)
+		r = -ESRCH;
+	if (r == 0)
+		r = find_root(kernel, &who, root_dentry, &mount);
+	if (r == 0)
+		*ret = reader_place(&reader, mount, FIELD_MOUNT_VFSMOUNT);
+	return r;
+}

@@ -185,6 +185,17 @@ int kernel_thread_addresses(const struct kernel *kernel, uint64_t *addresses, si
 	return r < 0 ? r : (int)to.n;
 }
 
+int kernel_is_thread(const struct kernel *kernel, uint64_t address)
+{
+	_cleanup_(freep) uint64_t *at = malloc(KERNEL_MAX_TASKS * sizeof(*at));
+	int n = at ? kernel_thread_addresses(kernel, at, KERNEL_MAX_TASKS) : -ENOMEM;
+
+	for (int i = 0; i < n; i++)
+		if (at[i] == address)
+			return 1;
+	return n < 0 ? n : 0;
+}
+
 int kernel_tasks_each(const struct kernel *kernel, bool threads,
 		      int (*visit)(const struct kernel_task *task, void *data), void *data)
 {

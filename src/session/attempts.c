@@ -71,7 +71,7 @@ void report_attempt(struct session *session)
 	};
 
 	if (record->attempt >= GUARD_N_ATTEMPTS) {
-		session->ring.abused++;
+		ring_abused(&session->ring, RING_ABUSE_RECORDS);
 		return;
 	}
 	tell_process(session, &event.process, &record->process, record->executable);

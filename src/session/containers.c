@@ -64,7 +64,8 @@ struct container *container_new(uint64_t mnt_ns)
 
 struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
 {
-	struct container *container = container_new(mnt_ns);
+	struct container *container =
+		containers->n < CONTAINERS_MAX ? container_new(mnt_ns) : NULL;
 
 	if (!container)
 		return NULL;

@@ -42,6 +42,9 @@ struct container {
 	bool lost; /* its view could not be resolved; `outguard status` says so */
 	unsigned int n_entries, n_before,
 		n_lazy; /* watches; of these, made before its start, and at the first use */
+	unsigned int
+		n_unproved; /* of n_followed: names that nothing but the guest's word speaks for */
+	bool told_followed; /* that they are too many */
 	unsigned int n_layer_entries,
 		n_followed; /* more of them: in its layers; names of files that have gone */
 	unsigned int n_trips_before, n_trips_after; /* times its processes waited for the host */
@@ -64,6 +67,7 @@ struct layer_use {
 };
 
 #define CONTAINERS_BUCKETS 1024
+#define CONTAINERS_MAX 16384 /* a guest can make very many name spaces */
 
 struct containers {
 	struct container *first;
@@ -79,7 +83,7 @@ struct container *containers_find(const struct containers *containers, uint64_t 
 /* One that is on no list, with one reference. NULL when out of memory. */
 struct container *container_new(uint64_t mnt_ns);
 
-/* Enters a new one, with the list's reference. Borrowed. NULL when out of memory. */
+/* Enters a new one, with the list's reference. Borrowed. NULL when out of memory, or CONTAINERS_MAX are there. */
 struct container *containers_add(struct containers *containers, uint64_t mnt_ns);
 
 /* Takes it off the list. Watches may still refer to it. */

@@ -17,6 +17,7 @@
 #include "session/layers.h"
 #include "session/sweep.h"
 #include "session/tell.h"
+#include "session/verify.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -44,6 +45,18 @@ static bool name_container(const struct session *session, struct container_name 
 	return true;
 }
 
+/* A guest can make mount name spaces as fast as it likes. */
+static void tell_no_room(struct session *session)
+{
+	if (session->trouble.code == -E2BIG)
+		return;
+	error_set(&session->trouble, -E2BIG,
+		  "the guest has %zu containers, and more are not guarded; delete some",
+		  session->containers.n);
+	tell_notice(session, "container-unguarded", POLICY_SEVERITY_CRITICAL, NULL, "%s",
+		    session->trouble.message);
+}
+
 struct container *enter_container(struct session *session, const struct kernel_task *task,
 				  const char *cgroup_path)
 {
@@ -56,8 +69,10 @@ struct container *enter_container(struct session *session, const struct kernel_t
 	if (!name_container(session, &name, task, cgroup_path))
 		return NULL;
 	container = containers_add(&session->containers, mnt_ns);
-	if (!container)
+	if (!container) {
+		tell_no_room(session);
 		return NULL;
+	}
 	container->name = name;
 	container->cgroup = task->cgroup;
 	container->found_ns = clock_ns(CLOCK_MONOTONIC);
@@ -522,7 +537,8 @@ static void enter_all(struct entering *entering)
 	enter_root(entering);
 	container->lost = false;
 	if (container->plan != session->plan)
-		container->n_entries = container->n_before = container->n_followed = 0;
+		container->n_entries = container->n_before = container->n_followed =
+			container->n_unproved = 0;
 	container->plan = session->plan;
 	if (make_exceptions(entering)) {
 		for (size_t i = 0; i < session->plan->n_items; i++) {
@@ -601,6 +617,8 @@ static struct container *container_of_start(struct session *session, uint64_t ad
 	container = containers_find(&session->containers, task.mnt_ns_sequence);
 	if (container)
 		return container->starting == address ? container : NULL;
+	if (!verify_thread(session, address))
+		return NULL;
 	container = enter_container(session, &task, cgroup_path);
 	if (container) {
 		container->before_start = true;
@@ -690,6 +708,7 @@ static void enter_resolved(struct session *session, const struct guard_view_reco
 		if (record->cause != GUARD_VIEW_ERRAND && !session->arm.adopted)
 			entering.where |= WATCH_LIVE;
 	}
+	verify_view(&entering, view);
 	if (record->last && !record->n_resolved)
 		enter_lazily(&entering);
 	else
@@ -716,6 +735,18 @@ static bool is_outdated(struct session *session, const struct guard_view_record 
 	return true;
 }
 
+/* Of a process that is there, with its root, that cannot be so. Should it be all the same, the errand is overdue, which is told. */
+static bool is_false_error(struct session *session, const struct errand *errand)
+{
+	struct kernel_task task;
+
+	if (kernel_task_read(session->kernel, errand->task, &task) < 0 ||
+	    task.mnt_ns_sequence != errand->mnt_ns || !task.root_dentry || task.tgid != errand->pid)
+		return false;
+	ring_abused(&session->ring, RING_ABUSE_CLAIMS);
+	return true;
+}
+
 static void enter_errand(struct session *session, const struct guard_view_record *record)
 {
 	struct container *container;
@@ -724,6 +755,8 @@ static void enter_errand(struct session *session, const struct guard_view_record
 	if (!errands_find(&session->errands, record->errand, &errand))
 		return;
 	container = guest_or_container(session, errand.mnt_ns);
+	if (container && record->error && is_false_error(session, &errand))
+		return;
 	if (!container) {
 		errands_done(&session->errands, record->errand);
 	} else if (record->error || !is_root_of(session, &errand, record->root_dentry)) {

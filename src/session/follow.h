@@ -10,4 +10,7 @@
  */
 void follow_names(struct session *session);
 
+/* Have the files gone that were said to be about to? Those that have not are guarded again. */
+void follow_check(struct session *session, uint64_t now);
+
 #endif

@@ -9,6 +9,7 @@
 #include "glob/glob.h"
 #include "session/enter.h"
 #include "session/tell.h"
+#include "session/verify.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -407,6 +408,8 @@ void report_held(struct session *session)
 
 void report_file(struct session *session)
 {
+	if (!verify_file(session, &session->ring.copy.file))
+		return;
 	if (session->ring.copy.file.asked) {
 		const struct sought sought = seek(session);
 

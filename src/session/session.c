@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "session/abuse.h"
 #include "session/attempts.h"
 #include "session/enter.h"
 #include "session/follow.h"
@@ -28,6 +29,7 @@
 #define REFRESH_NS 1000000000ULL
 #define REMOVE_TIMEOUT_MS 10000
 #define ASSIGN_LOOK_US 100000
+#define LOST_TOLD_NS 1000000000ULL
 
 DEFINE_CLEANUP(struct session *, session_leave)
 
@@ -50,6 +52,7 @@ static void forget_kernel(struct session *session)
 	session->answers.kills.n = 0;
 	session->untold.kinds = 0;
 	session->traced_told = 0;
+	memset(&session->gone_files, 0, sizeof(session->gone_files));
 }
 
 static void forget_old_policy(struct session *session)
@@ -131,7 +134,8 @@ static void take_up_ring(struct session *session)
 	if (session->ring.n_told < n_told)
 		session->ring.n_told = n_told;
 	ring_note_told(&session->ring);
-	session->n_lost_told = 0;
+	session->n_lost_told = session->next_lost_told_ns = 0;
+	session->abuse = (struct abuse){ 0 };
 	take_up_held(session);
 }
 
@@ -552,13 +556,14 @@ static void try_to_arm(struct session *session)
 	}
 }
 
-/* A loss is never silent. The number is the guest's word, and so is printed only when it grows. */
-static void tell_losses(struct session *session)
+/* A loss is never silent; but the number is the guest's word, and may grow all the time. */
+static void tell_losses(struct session *session, uint64_t now)
 {
 	uint64_t lost = ring_lost(&session->ring) + session->ring.skipped;
 
-	if (lost <= session->n_lost_told)
+	if (lost <= session->n_lost_told || now < session->next_lost_told_ns)
 		return;
+	session->next_lost_told_ns = now + LOST_TOLD_NS;
 	tell_notice(session, "records-lost", POLICY_SEVERITY_HIGH, NULL,
 		    "lost %llu records so far: the ring stayed full, or was tampered with",
 		    (unsigned long long)lost);
@@ -607,7 +612,9 @@ bool session_poll(struct session *session)
 		return true;
 	tampering_poll(session, clock_ns(CLOCK_MONOTONIC));
 	any |= drain(session, drain_limit(session));
-	tell_losses(session);
+	tell_losses(session, clock_ns(CLOCK_MONOTONIC));
+	abuse_tell(session, clock_ns(CLOCK_MONOTONIC));
+	follow_check(session, clock_ns(CLOCK_MONOTONIC));
 	run_errands(session);
 	if (!session->told_open_files && session_is_settled(session)) {
 		session->told_open_files = true;

@@ -65,6 +65,28 @@ struct last_told {
 };
 #define SESSION_LAST_TOLD 64 /* threads */
 
+/* A file whose entries were taken away because it was about to be deleted. */
+struct gone {
+	uint64_t inode; /* address */
+	struct guard_identity file;
+	uint64_t spaces[4]; /* mount name spaces of the containers that watched it */
+	size_t n_spaces; /* more than fit: any may be one */
+	uint64_t look_ns;
+};
+#define SESSION_GONE_FILES 64
+
+struct gone_files { /* a queue */
+	struct gone file[SESSION_GONE_FILES];
+	size_t first, n;
+};
+
+/* What has been told of the mailbox's abuse: see abuse.h. */
+struct abuse {
+	uint64_t n_told, next_told_ns;
+	uint64_t n_seen; /* abuses and records of no rule, when last looked */
+	uint64_t seen_ns; /* when there were new ones; 0: never */
+};
+
 /* Where a guest kernel is, by its interrupt table: see profile/locate.h. */
 struct kernel_place {
 	uint64_t entry, phys_base;
@@ -97,6 +119,7 @@ struct session {
 	struct errands errands;
 	struct last_told last_told[SESSION_LAST_TOLD];
 	unsigned int next_last_told;
+	struct gone_files gone_files;
 
 	struct policy *policy, *old_policy; /* the old one: while events may still name its rules */
 	struct plan *plan, *old_plan;
@@ -109,6 +132,8 @@ struct session {
 	uint64_t guest_root; /* dentry of the first process's root directory */
 	uint64_t guest_task; /* that process */
 	uint64_t n_events, n_denied, n_unattributed, n_resets, n_lost_told;
+	uint64_t next_lost_told_ns;
+	struct abuse abuse;
 	uint64_t next_sweep_ns, attached_ns;
 
 	/* See life.h. */
@@ -176,6 +201,9 @@ bool session_is_settled(const struct session *session);
  * Returns whether there was anything: then call again soon. Events go to the sink.
  */
 bool session_poll(struct session *session);
+
+/* Has the mailbox been abused lately? Whoever does that is served, but not with all that we have. */
+bool session_is_abused(const struct session *session);
 
 /* For poll(2): QEMU's events. */
 int session_fd(const struct session *session);

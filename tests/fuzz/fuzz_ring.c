@@ -63,7 +63,8 @@ static void step(struct ring *ring, uint8_t *mailbox, size_t size, const uint8_t
 			read_texts(ring, type);
 			ring_done(ring);
 		}
-		assert(ring->next - next <= 1); /* one record at a time, never back */
+		assert(ring->next - next <= ring->n_slots + 1); /* never back, never around */
+		assert(ring->head - ring->next <= ring->n_slots);
 		assert(ring->vault->consumed == ring->next);
 	}
 }
@@ -74,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct guard_vault vault = { .consumed = 3 };
 	struct ring ring;
 	uint8_t *mailbox;
+	uint64_t lost;
 
 	mailbox_size = GUARD_MAILBOX_SLOTS + n_slots * GUARD_SLOT_SIZE;
 	mailbox = calloc(1, mailbox_size);
@@ -89,7 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ring_init(&ring, mailbox, mailbox_size, &vault);
 	for (size_t i = 0; i < n_steps; i++)
 		step(&ring, mailbox, mailbox_size, data + 1 + 4 * i);
-	assert(ring_lost(&ring) == ((struct guard_mailbox *)mailbox)->lost);
+	lost = ring_lost(&ring);
+	assert(lost < RING_MANY_LOST + RING_MANY_LOST_BEFORE);
+	assert(ring_lost(&ring) == lost);
 	free(mailbox);
 	return 0;
 }

@@ -545,9 +545,45 @@ static void test_killed(void **state)
 	report_file(&f->session);
 	assert_true(one_event(f)->killed);
 	assert_int_equal(one_event(f)->action, POLICY_KILL);
-	start(f, WRITE, 0, shadow)->killed = WRITE; /* no guard tells that */
+}
+
+/* What no guard tells is not told on, but counted. */
+static void test_no_guards(void **state)
+{
+	struct fake_session *f = *state;
+	struct watch watch = file_watch(f, f->one, KILL);
+	struct guard_file_record *record;
+
+	fake_add(f, &watch);
+	for (unsigned int i = 0; i < 9; i++) {
+		record = start(f, WRITE, WRITE, shadow);
+		if (i == 0)
+			record->denied = 0, record->killed = WRITE;
+		else if (i == 1)
+			record->reported = 0;
+		else if (i == 2)
+			record->reported = record->denied = 0;
+		else if (i == 3)
+			record->operations = 1u << 31;
+		else if (i == 4)
+			record->file.super = 0;
+		else if (i == 5)
+			record->file.super |= 4;
+		else if (i == 6)
+			record->role = GUARD_ROLE_TARGET + 1;
+		else if (i == 7)
+			record->process.n_parents = GUARD_N_PARENTS + 1;
+		else
+			record->asked = 1;
+		report_file(&f->session);
+		assert_int_equal(f->n_events, 0);
+		assert_int_equal(f->session.ring.abuses[RING_ABUSE_RECORDS], i + 1);
+	}
+	start(f, WRITE, WRITE, shadow)->record.time_ns =
+		UINT64_MAX; /* a clock may stand anywhere */
 	report_file(&f->session);
-	assert_false(one_event(f)->killed);
+	assert_int_equal(one_event(f)->guest_time_ns, UINT64_MAX);
+	assert_int_equal(f->session.ring.abused, 9);
 }
 
 /* A mount is looked for by the container whose mounts they are, and a directory's by what it hides. */
@@ -711,6 +747,17 @@ static void test_any_bytes(void **state)
 		if (random >> 44 & 1)
 			record->file = fake_identity(FAKE_SUPER, FILE_INO);
 		record->path &= random >> 45 & 1 ? 0x7ff : 0xffff;
+		if (random >> 46 & 1) { /* as a guard would */
+			record->asked = 0;
+			record->operations &= POLICY_ALL;
+			record->reported = record->reported & POLICY_ALL ?: WRITE;
+			record->denied &= record->reported;
+			record->killed &= record->denied;
+			record->file.super &= ~7ULL;
+			record->base.super &= ~7ULL;
+			record->role %= GUARD_ROLE_TARGET + 1;
+			record->process.n_parents %= GUARD_N_PARENTS + 1;
+		}
 		f->n_events = 0;
 		/* A record has as many events as there are operations. */
 		if (__builtin_popcount(record->reported & POLICY_ALL) <= FAKE_MAX_EVENTS)
@@ -723,11 +770,22 @@ static void test_any_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_event),	    TEST(test_operations), TEST(test_rule),
-		TEST(test_retired),	    TEST(test_paths),	   TEST(test_other_paths),
-		TEST(test_exchange),	    TEST(test_made_below), TEST(test_made_below_only),
-		TEST(test_killed),	    TEST(test_mounts),	   TEST(test_directory_moved),
-		TEST(test_identity_change), TEST(test_asked),	   TEST(test_held),
+		TEST(test_event),
+		TEST(test_operations),
+		TEST(test_rule),
+		TEST(test_retired),
+		TEST(test_paths),
+		TEST(test_other_paths),
+		TEST(test_exchange),
+		TEST(test_made_below),
+		TEST(test_made_below_only),
+		TEST(test_killed),
+		TEST(test_no_guards),
+		TEST(test_mounts),
+		TEST(test_directory_moved),
+		TEST(test_identity_change),
+		TEST(test_asked),
+		TEST(test_held),
 		TEST(test_any_bytes),
 	};
 

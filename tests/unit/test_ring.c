@@ -344,10 +344,111 @@ static void test_stuck_producer(void **state)
 	assert_int_equal(ring_next(&ring, 1000), 0);
 	assert_int_equal(ring_next(&ring, 1000 + RING_STUCK_NS), 0);
 	assert_int_equal(ring.skipped, 0);
-	assert_int_equal(ring_next(&ring, 1001 + RING_STUCK_NS), 0);
+	assert_int_equal(ring_next(&ring, 1001 + RING_STUCK_NS), GUARD_RECORD_FILE);
 	assert_int_equal(ring.skipped, 1);
-	assert_int_equal(ring_next(&ring, 1002 + RING_STUCK_NS), GUARD_RECORD_FILE);
+	assert_int_equal(ring.abused, 0);
 	check_record(1, 1);
+}
+
+/* What was taken at the same time runs out at the same time: the head was moved, and nothing stands behind it. */
+static void test_stuck_many(void **state)
+{
+	const unsigned int n = RING_MANY_STUCK - 4;
+	uint64_t position, now = 1000;
+
+	(void)state;
+	start(MAX_SLOTS, 0);
+	the_mailbox()->head = n;
+	assert_true(produce(1, 1, &position));
+	assert_int_equal(ring_next(&ring, now), 0);
+	the_mailbox()->head += 2; /* later */
+	assert_int_equal(ring_next(&ring, now + RING_STUCK_NS), 0);
+	now += RING_STUCK_NS + 1;
+	assert_int_equal(ring_next(&ring, now), GUARD_RECORD_FILE);
+	check_record(1, 1);
+	assert_int_equal(ring.skipped, n);
+	ring_done(&ring);
+	assert_int_equal(ring_next(&ring, now), 0);
+	assert_int_equal(ring.skipped, n);
+	assert_int_equal(ring.abuses[RING_ABUSE_STUCK], 0);
+	/* Again and again: nobody has so many threads on the way. */
+	for (unsigned int i = 0; i < 2; i++) {
+		the_mailbox()->head = ring.next + 10;
+		assert_int_equal(ring_next(&ring, now), 0);
+		now += RING_STUCK_NS + 1;
+		assert_int_equal(ring_next(&ring, now), 0);
+	}
+	assert_true(ring.abuses[RING_ABUSE_STUCK] > 0);
+	the_mailbox()->head = ring.next + 10;
+	assert_true(produce(1, 2, &position));
+	assert_int_equal(ring_next(&ring, now), 0);
+	assert_int_equal(ring_next(&ring, now + RING_HASTY_NS + 1), 0);
+	ring_next(&ring, now + 2 * RING_HASTY_NS + 2);
+	check_record(1, 2);
+}
+
+/* What is done to the head holds up no record that is there, nor makes two producers take one slot. */
+static void test_head_turned_back(void **state)
+{
+	uint64_t position;
+
+	(void)state;
+	start(8, 100);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_true(produce(1, i, &position));
+	assert_int_equal(ring_next(&ring, 1), GUARD_RECORD_FILE);
+	the_mailbox()->head = 101;
+	for (uint64_t i = 0; i < 3; i++) {
+		the_mailbox()->head = i == 2 ? 0 : 101;
+		assert_int_equal(ring_next(&ring, 1), GUARD_RECORD_FILE);
+		check_record(1, i);
+		assert_int_equal(the_mailbox()->head, 103);
+		ring_done(&ring);
+	}
+	assert_int_equal(ring.abuses[RING_ABUSE_COUNTERS], 3);
+	assert_true(produce(1, 3, &position));
+	assert_int_equal(position, 103);
+}
+
+/* A record where nobody took a slot is no guard's, and the next honest one does not go the same way. */
+static void test_slot_not_taken(void **state)
+{
+	struct guard_record *forged = (void *)(mailbox_bytes + GUARD_MAILBOX_SLOTS);
+	uint64_t position;
+
+	(void)state;
+	start(4, 100);
+	forged->type = GUARD_RECORD_FILE;
+	forged->sequence = 101;
+	assert_int_equal(ring_next(&ring, 1), 0);
+	assert_int_equal(ring.abuses[RING_ABUSE_SLOTS], 1);
+	assert_int_equal(the_vault()->consumed, 101);
+	assert_true(produce(1, 5, &position));
+	assert_int_equal(position, 101);
+	assert_int_equal(ring_next(&ring, 1), GUARD_RECORD_FILE);
+	check_record(1, 5);
+}
+
+/* The counter of losses only grows, by what can be. */
+static void test_lost_counter(void **state)
+{
+	(void)state;
+	start(4, 0);
+	the_mailbox()->lost = 7;
+	assert_int_equal(ring_lost(&ring), 7);
+	the_mailbox()->lost = 3;
+	assert_int_equal(ring_lost(&ring), 7);
+	assert_int_equal(ring.abuses[RING_ABUSE_COUNTERS], 1);
+	the_mailbox()->lost = 5;
+	assert_int_equal(ring_lost(&ring), 9);
+	the_mailbox()->lost = UINT64_MAX;
+	assert_int_equal(ring_lost(&ring), 9);
+	ring_init(&ring, mailbox_bytes, MAILBOX_SIZE, the_vault());
+	assert_int_equal(ring_lost(&ring), 0);
+	assert_int_equal(ring.abused, 1);
+	the_mailbox()->lost = 1000000000; /* while no host was there */
+	ring_init(&ring, mailbox_bytes, MAILBOX_SIZE, the_vault());
+	assert_int_equal(ring_lost(&ring), 1000000000);
 }
 
 /* Heads that no guard leaves behind; honest producers get on afterwards. */
@@ -501,6 +602,10 @@ int main(void)
 		cmocka_unit_test(test_forged_sequences),
 		cmocka_unit_test(test_unknown_types),
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_stuck_many),
+		cmocka_unit_test(test_head_turned_back),
+		cmocka_unit_test(test_slot_not_taken),
+		cmocka_unit_test(test_lost_counter),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_any_bytes),
 	};
