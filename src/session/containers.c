@@ -64,8 +64,7 @@ struct container *container_new(uint64_t mnt_ns)
 
 struct container *containers_add(struct containers *containers, uint64_t mnt_ns)
 {
-	struct container *container =
-		containers->n < CONTAINERS_MAX ? container_new(mnt_ns) : NULL;
+	struct container *container = containers->n < CONTAINERS_MAX ? container_new(mnt_ns) : NULL;
 
 	if (!container)
 		return NULL;
