@@ -62,7 +62,7 @@ LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
 .PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly check-life check-kvm scale layers format format-check \
-	demo matrix compatibility install unit-programs fuzz-programs vm-programs packages-build packages-check
+	demo matrix compatibility bench bench-quick bench-compare bench-programs install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -217,6 +217,28 @@ scale: packages-check ## 500 containers with 200 watched files each, in one gues
 	@$(MAKE) --no-print-directory -s programs
 	@SCALE=full ONLY=scale tests/run $(BUILD) vm
 	@cat $(BUILD)/scale.tsv
+
+# Of the benchmarks: bench/README.md. ONLY="counts peers" for some of their sections.
+BENCH_PROGRAMS := $(patsubst bench/guest/%.c,%,$(wildcard bench/guest/*.c))
+$(BUILD)/bench/guest/%: bench/guest/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
+
+bench-programs: programs $(BENCH_PROGRAMS:%=$(BUILD)/bench/guest/%)
+
+bench: packages-check ## What it costs, beside others, counted: build/bench/results.json and docs/BENCHMARKS.md (under an hour)
+	@tools/install-packages bench
+	@$(MAKE) --no-print-directory -s bench-programs
+	@bench/bench $(ONLY)
+	@bench/report
+
+bench-quick: packages-check ## The developer's loop: instruction counts of a few operations (minutes); then: make bench-compare BASE=file
+	@$(MAKE) --no-print-directory -s bench-programs
+	@bench/bench --quick --results $(BUILD)/bench/quick.json $(ONLY)
+
+bench-compare: ## What costs more instructions than in a saved result: BASE=file (NEW=file; else the latest of the same kind)
+	@bench/compare $(BASE) $(or $(NEW),$(BUILD)/bench/results.json)
 
 fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-policy
 	@mkdir -p $(BUILD)/fuzz/$*
