@@ -225,7 +225,18 @@ $(BUILD)/bench/guest/%: bench/guest/%.c
 	$(call say,LINK)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $<
 
-bench-programs: programs $(BENCH_PROGRAMS:%=$(BUILD)/bench/guest/%)
+$(BUILD)/bench/decode: bench/decode.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+
+# build/guard.o as it is, whose fields and functions it defines, or leaves at 0.
+$(BUILD)/bench/hotpath: bench/hotpath.c $(BUILD)/guard.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Isrc $(WARNINGS) -O1 -fno-pie -no-pie -Wl,--unresolved-symbols=ignore-all -o $@ $< $(BUILD)/guard.o
+
+bench-programs: programs $(BENCH_PROGRAMS:%=$(BUILD)/bench/guest/%) $(BUILD)/bench/decode $(BUILD)/bench/hotpath
 
 bench: packages-check ## What it costs, beside others, counted: build/bench/results.json and docs/BENCHMARKS.md (under an hour)
 	@tools/install-packages bench

@@ -32,9 +32,9 @@ def parse(text):
     return result
 
 
-def measure(vm, where, settings, names=(), limit=4096, pause_ms=0):
+def measure(vm, where, settings, names=(), limit=4096, pause_ms=0, directory=None):
     quoted = " ".join(f"'{name}'" for name in names)
-    words = f"run DIR {settings.rounds} {settings.budget} {limit} {pause_ms} {quoted}"
+    words = f"run {directory or 'DIR'} {settings.rounds} {settings.budget} {limit} {pause_ms} {quoted}"
     return parse(place.ops(vm, where, words))
 
 

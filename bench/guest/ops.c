@@ -12,6 +12,9 @@
  *		of what this thread did. REFUSED: how many ended in EPERM. N is 0 if it could not even begin (its file may not be opened).
  *	ops files DIR N			makes N empty files, named in base 36
  *	ops hold [FILE...]		opens them, and waits for ever: a container's first process
+ *	ops time COMMAND...		runs it: its last line is TICKS STATUS
+ *	ops pace FILE N US		opens it for writing N times, with a rest between: prints the clock before each, in ns
+ *	ops clock N			answers each of N bytes from the second serial line with the clock, in ns
  *	ops touch FILE N		opens it for writing N times, and writes a byte each time: prints ticks, and refusals
  */
 #include <dirent.h>
@@ -494,6 +497,65 @@ static void touch(const char *path, long n)
 	printf("%" PRIu64 " %ld\n", took, refused);
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void pace(const char *path, long n, unsigned int us)
+{
+	uint64_t *at = calloc((size_t)n, sizeof(*at));
+
+	if (!at)
+		die("memory");
+	for (long i = 0; i < n; i++) {
+		int file;
+
+		usleep(us);
+		at[i] = clock_ns();
+		file = open(path, O_WRONLY | O_CLOEXEC);
+		if (file >= 0)
+			close(file);
+	}
+	for (long i = 0; i < n; i++)
+		printf("%" PRIu64 "\n", at[i]);
+	free(at);
+}
+
+static void tell_clock(long n)
+{
+	int line = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	for (; n > 0; n--) {
+		char byte, said[32];
+		int size;
+
+		if (read(line, &byte, 1) != 1)
+			die("the line");
+		size = snprintf(said, sizeof(said), "%" PRIu64 "\n", clock_ns());
+		if (write(line, said, (size_t)size) != size)
+			die("the line");
+	}
+}
+
+static void time_command(char **words)
+{
+	uint64_t from = __rdtsc(), took;
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		execvp(words[0], words);
+		_exit(127);
+	}
+	waitpid(child, &status, 0);
+	took = __rdtsc() - from;
+	printf("%" PRIu64 " %d\n", took, WIFEXITED(status) ? WEXITSTATUS(status) : 255);
+}
+
 /* Where mappings lie decides how many page tables they take: always the same places, also for the programs that it starts. */
 static void settle_addresses(char **argv)
 {
@@ -517,6 +579,18 @@ int main(int argc, char **argv)
 				die(argv[i]);
 		for (;;)
 			pause();
+	}
+	if (argc >= 3 && strcmp(argv[1], "time") == 0) {
+		time_command(argv + 2);
+		return 0;
+	}
+	if (argc == 5 && strcmp(argv[1], "pace") == 0) {
+		pace(argv[2], atol(argv[3]), (unsigned int)atoi(argv[4]));
+		return 0;
+	}
+	if (argc == 3 && strcmp(argv[1], "clock") == 0) {
+		tell_clock(atol(argv[2]));
+		return 0;
 	}
 	if (argc == 4 && strcmp(argv[1], "touch") == 0) {
 		touch(argv[2], atol(argv[3]));

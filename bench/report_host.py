@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guard's way instruction by instruction, what the host spends, growth, and whole programs: their parts of the report."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from report_counts import added
+from report_text import COLOURS, median, number, percent, signed
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / os.environ.get("BUILD", "build")
+
+
+def disassembly():
+    """{offset in guard_file_open(): instruction}"""
+    text = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", "--disassemble=guard_file_open", BUILD / "guard.o"],
+                          check=True, capture_output=True, text=True).stdout
+    start, found, last = None, {}, None
+    for line in text.splitlines():
+        head = re.match(r"^([0-9a-f]+) <guard_file_open>:", line)
+        code = re.match(r"^\s+([0-9a-f]+):\t(.*)", line)
+        symbol = re.match(r"^\s+([0-9a-f]+): R_X86_64_\w+\s+(\S+)", line)
+        if head:
+            start = int(head.group(1), 16)
+        elif symbol:
+            # Those of other functions are printed, too.
+            if last is not None and 0 <= int(symbol.group(1), 16) - start - last < 16:
+                found[last] += f"   [{symbol.group(2)}]"
+        elif code and start is not None:
+            last = int(code.group(1), 16) - start
+            found[last] = re.sub(r"\s+#.*", "", code.group(2)).strip()
+    return found
+
+
+def ways():
+    text = subprocess.run([BUILD / "bench/hotpath"], check=True, capture_output=True, text=True).stdout
+    found, name = {}, None
+    for line in text.splitlines():
+        if line.startswith("way "):
+            name = line[4:]
+            found[name] = []
+        else:
+            offset = int(line, 16)
+            found[name].append(offset - (1 << 64) if offset >> 63 else offset)
+    return found
+
+
+def is_load(instruction):
+    return bool(re.match(r"(mov|cmp|test|add|or|and)\w*\s+.*\(", instruction)) and not instruction.startswith("lea")
+
+
+def write_way(document, results):
+    code, found = disassembly(), ways()
+    document.say("## The guard's way", """
+What the guard does for an open of a file that nobody watches: build/guard.o, called and followed step by step (`build/bench/hotpath`).
+Its way in, the kernel's list of hooks or static call, is in the counts above, not here; neither is what LSMs of the guest's own do.""")
+    rows = []
+    for name, offsets in found.items():
+        known = [code[o] for o in offsets if o in code]
+        branches = sum(1 for i in known if re.match(r"j(?!mp)", i))
+        rows.append([name, len(offsets), branches, sum(map(is_load, known))])
+    document.table(["when there is", "instructions", "conditional branches", "loads"], rows)
+    document.say("""
+Cache lines, each for one reason: the file's `f_inode` and the inode's `i_sb` and `i_ino`, which the open itself has just used; `vault.table`, alone in its line with
+what goes with it, which only the host writes, when a table changes; and one line of the table, two entries long, at the hash of (super block, inode): the only one
+that an open would not touch anyway, and with few watched files the same few lines again and again. Nothing is stored, no lock is taken, no counter raised:
+vCPUs do not meet there. The second look at `vault.table` is what lets the host put a whole new table in force with one store. Where patterns or
+overlay layers are watched on some file system, one more look says whether it is this one.""")
+    first = next(iter(found.values()))
+    listing = "\n".join(f"{i + 1:3}  {code.get(o, 'ret   (the return thunk)')}" for i, o in enumerate(first))
+    document.say(f"```\n{listing}\n```")
+    for kernel, states in results.get("counts", {}).get("data", {}).items():
+        extra = added(states["empty"]["outside"]["open+close"], states["none"]["outside"]["open+close"])
+        document.say(f"On Linux {kernel} the whole call adds {signed(extra)} instructions to an open, of which the guard's own are "
+                     f"{len(first)} and the kernel's way to a hook the others.")
+
+
+def write_events(document, results):
+    section = results.get("events")
+    if not section:
+        return
+    data = section["data"]
+    document.say("## Events", """
+Processes in a container write to a watched file as fast as they can, each open an event. The guest runs on TCG, on the same processors as the
+daemon, so the rates say what this machine made, not what the guard can take; what counts is that none is lost, and what one costs.""")
+    document.table(["CPUs, each with a writer", "events", "a second, to the last line", "daemon, µs of CPU each", "its memory, MiB", "lost"],
+                   [[b["cpus"], number(b["events"]), number(b["rate"]), f"{b['cpu_us']:.1f}", f"{b['rss_kib'] / 1024:.1f}",
+                     "some" if b["lost"] else "none"] for b in data["bursts"]])
+    over, code = data["overflow"], data["decode"]
+    document.say(f"""
+When more come than the ring holds: the daemon was stopped for {over['stopped_s']:.0f} s while {number(over['events'])} events were made: {number(over['told'])} were told,
+{'some' if over['lost'] else 'none'} lost; whoever makes one waits meanwhile.""", f"""
+Decoding a recorded ring, on one core: {number(code['decoded_per_s'])} records a second, {number(code['with_json_per_s'])} with their JSON lines.""")
+    document.table(["from the open in the guest to the line on the host", "p50, µs", "p99", "longest", "clocks known to"],
+                   [[f"outguard run {x['options']}", number(x["p50_us"]), number(x["p99_us"]), number(x["max_us"]),
+                     f"±{x['clock_error_us']:.0f}"] for x in data["latency"]])
+    document.made_by(section)
+
+
+def write_attach(document, results):
+    section = results.get("attach")
+    if not section:
+        return
+    data = section["data"]
+    words = {"profile_ms": "profile: symbols and types, ms of CPU", "symbols_ms": "of it symbols", "types_ms": "of it types",
+             "arming_ms": "arming, ms of CPU", "paused_ms": "the guest stands still, ms", "ready_s": "until all containers are guarded, s"}
+    document.say("## Attaching, and VMs in which nothing happens")
+    document.table(["attaching", "median", "least", "most"],
+                   [[words[name], *(f"{data['attach'][name][x]:.2f}" for x in ("median", "least", "most"))] for name in words])
+    document.table(["VMs guarded by one outguardd", "CPU for each, of a core", "memory for each, MiB (private, and files)"],
+                   [[x["vms"], f"{100 * x['cpu_share_of_a_core']:.2f} %", f"{x['private_kib'] / 1024:.1f}"] for x in data["idle"]])
+    document.made_by(section)
+
+
+def growth_lines(data):
+    bare = data["none"]["open+close"]
+    for kind, words in (("rules", "rules with a path each"), ("patterns", "rules with a pattern each")):
+        for n, cells in data[kind].items():
+            yield words, int(n), added(cells["open+close"], bare), median(bare)
+    for kind, words, state in (("containers", "containers", "guarded"), ("depth", "names below a pattern for any depth", "pattern")):
+        for n, cells in data[kind].items():
+            yield words, int(n), added(cells[state]["open+close"], cells["none"]["open+close"]), median(cells["none"]["open+close"])
+
+
+def write_growth(document, results):
+    section = results.get("growth")
+    if not section:
+        return
+    lines = list(growth_lines(section["data"]))
+    document.say("## Growth", """
+Instructions that are added to open+close of a file in a container that nobody watches, against how much is watched. Exact paths are looked up by
+identity, so their number does not matter. Patterns in the file's own directory are compared one by one: that grows with them, and is why a
+pattern belongs near what it protects. A pattern for any depth is compared with all names below its base.""")
+    document.table(["against", "how many", "added", "of the operation"],
+                   [[words, f"{n:,}", signed(extra), percent(extra, base)] for words, n, extra, base in lines])
+    kinds = list(dict.fromkeys(words for words, *_ in lines))
+    rows = ["\t".join(str(x) for x in (n, *(extra if words == kind else "" for kind in kinds))) for words, n, extra, _ in lines]
+    curves = ", ".join(f"$data using 1:{i + 2} with linespoints lw 2 pt 7 lc rgb '{COLOURS[i]}' title '{kind}'" for i, kind in enumerate(kinds))
+    document.plot("growth", "open+close, added instructions (both axes logarithmic)",
+                  f"set logscale xy\nset key outside bottom horizontal\nset datafile missing ''\nplot {curves}\n", "\n".join(rows))
+    document.made_by(section)
+
+
+def write_workloads(document, results):
+    section = results.get("workloads")
+    if not section:
+        return
+    document.say("## Whole programs", """
+In a container whose root is an overlay over Debian packages, without and with examples/protect-etc.yaml, in turns. The ratio is the mean of the pairs',
+with its 95 % confidence interval: what crosses 1 in it is not told from nothing.""")
+    for kind, words in (("instructions", "Instructions (what the guest waits for is in them, as time)"), ("time", "By the clock, TCG with threads")):
+        data = section["data"].get(kind)
+        if not data:
+            continue
+        document.say(f"### {words}")
+        for title in ("workloads", "starts"):
+            heads = {"workloads": "program", "starts": "container start to exit, watched files"}
+            document.table([heads[title], "millions" if kind == "instructions" else "ms", "guarded to unguarded", "95 %", "pairs"],
+                           [[name, f"{x['without'] / 1e6:,.1f}", f"{x['ratio']:.4f}", f"±{x['half']:.4f}", len(x["pairs"])]
+                            for name, x in data[title].items()])
+    document.made_by(section)
+
+
+def write(document, results):
+    write_way(document, results)
+    write_events(document, results)
+    write_attach(document, results)
+    write_growth(document, results)
+    write_workloads(document, results)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The head of the report: what was promised and what came out, how it was measured, on what."""
+
+import report_counts
+import report_exits
+from report_text import median, percent, signed
+
+FREE = ["getppid", "stat", "access", "pread 1 B", "pread 512 B", "pread 4 KiB", "pread 64 KiB", "pread 1 MiB", "pwrite 1 B",
+        "pwrite 512 B", "pwrite 4 KiB", "pwrite 64 KiB"]
+
+
+def of(states, state, where, name):
+    cell, base = states.get(state, {}).get(where, {}).get(name), states["none"][where].get(name)
+    if not cell or not base or not cell["n"]:
+        return None, None
+    return report_counts.added(cell, base), median(base)
+
+
+def count_rows(kernel, states):
+    least = report_counts.untouched_states(states)[:1]
+    most = report_counts.untouched_states(states)[-1:]
+    worst = max(((of(states, s, where, name)[0] or 0, name) for s in least + most for where in states["none"] for name in FREE), default=(0, ""))
+    yield ("reading, writing, stat of files that are not watched: +0", f"at most {signed(worst[0])} instructions", worst[0] <= 0)
+    for where in states["none"]:
+        for state in least + most:
+            extra, base = of(states, state, where, "open+close")
+            n = int(state.split("-")[1])
+            yield (f"open+close of a file that is not watched, {n:,} are, {where}: at most +0.3 %",
+                   f"{signed(extra)}, {percent(extra, base)}", extra <= 0.003 * base)
+        if least != most:
+            a, b = of(states, least[0], where, "open+close")[0], of(states, most[0], where, "open+close")[0]
+            base = of(states, most[0], where, "open+close")[1]
+            yield (f"within 2 % from the fewest to the most watched files, {where}", percent(b - a, base), abs(b - a) <= 0.02 * base)
+    for name in ("pread 4 KiB", "pwrite 4 KiB"):
+        extra, base = of(states, "audit", "inside", name)
+        if base:
+            yield (f"{name} of a watched file, audit: at most +1 %", f"{signed(extra)}, {percent(extra, base)}", extra <= 0.01 * base)
+    cell = states.get("deny", {}).get("inside", {}).get("open+close to write")
+    if cell and cell["n"]:
+        yield ("refusing an open waits for no host", "waits" if report_counts.waits(cell) else "does not wait", not report_counts.waits(cell))
+
+
+def exit_rows(exits):
+    limits = {"/etc/motd": 0.01, "/etc/passwd": 0.01, "/etc/shadow": 1}
+    for kernel, kvm, operation, file, _, a, b, _ in report_exits.pairs(exits):
+        limit = limits.get(file, 1)
+        yield (f"{operation} {file}, Linux {kernel}, KVM ({kvm}): at most {limit} exits", f"{b - a:+.4f}", b - a <= limit)
+
+
+def write(document, results, exits):
+    document.say("# What it costs", """
+Made by `make bench` (bench/README.md) from its results; the figures are nobody's choice. Instructions and exits are exact, and come out the same on
+any machine; times are those of the machine below, and stand beside others of the same run or not at all.""")
+    about = next(iter(results.values()))["about"]
+    document.say(f"""
+Measured with {about['version']}, {(about['qemu'] or ['QEMU'])[0]}, on {about['cpu']['cpus']} × {about['cpu']['model']}, Linux {about['host_kernel']}, under whatever
+else that machine did (load {about['load'][0]:.1f}). Guests: Debian's stock kernels, one CPU where instructions are counted.""")
+    document.say("## How instructions are counted", """
+QEMU runs the guest under `-icount shift=0`: every instruction takes one nanosecond of the guest's time, nothing else takes any. The guest's time stamp
+counter is then a counter of instructions, and `bench/guest/ops.c` reads it before and after each operation. Nothing runs in the guest but what is measured: the
+lab's disk, one program as the first process, a container made by crun (name spaces, cgroup, overlayfs over Docker's copy of an image), ext4 on a
+loop device over tmpfs, so that no device works at its own pace. An instruction is not a cycle: the count does not know of cache misses; for these see
+[the guard's way](#the-guards-way).""")
+    rows = []
+    for kernel, states in results.get("counts", {}).get("data", {}).items():
+        rows += [[f"{kernel}: {what}", result, "yes" if met else "**no**"] for what, result, met in count_rows(kernel, states)]
+    rows += [[what, result, "yes" if met else "**no**"] for what, result, met in exit_rows(exits)]
+    document.say("## Targets")
+    document.table(["target", "measured", "met"], rows)
