@@ -29,7 +29,7 @@ LAYERS := contract util glob memory vmm profile introspect policy cache events a
 util := error log
 glob := glob
 memory := ram space
-vmm := qmp gdbstub memory_map registers process_memory pci hot_plug machine qemu_args
+vmm := qmp gdbstub memory_map registers process_memory pci hot_plug trap machine qemu_args
 profile := kallsyms types modules locate profile
 introspect := kernel layout reader task unwind mount path pathbuf file cgroup container overlay \
 	open_files caches dcache page_cache cmdline container_json container_words keeper \
@@ -66,7 +66,7 @@ PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
-programs: $(PROGRAMS) ## Build outguard and outguardd
+programs: $(PROGRAMS) $(BUILD)/liboutguard-trap.so ## Build outguard, outguardd and the library for QEMU
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -115,6 +115,13 @@ $(BUILD)/outguardd: $(BUILD)/daemon/main.o $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(SANITIZE_FLAGS) -o $@ $^ $(LIBS)
 
+# Preloaded into QEMU by those who want it: see docs/TRAP.md.
+TRAP := $(BUILD)/liboutguard-trap.so
+$(TRAP): src/trap/trap.c src/contract/trap_abi.h
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -Isrc $(WARNINGS) -O2 -g -fvisibility=hidden -shared -fPIC -Wl,-z,now -Wl,-z,defs -o $@ $< -lpthread
+
 # Tests: cmocka for the pure parts, the fuzz targets' corpora, and scripts that use real guests.
 
 SANITIZED := address,undefined
@@ -124,6 +131,9 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP -DBUILD_DIR='"$(BUILD)"' $< -o $@ $(LIBRARY) $(LIBS) -lcmocka -lbpf -lpthread
+
+$(BUILD)/tests/test_trap: private ALL_CFLAGS += -DTRAP_LIBRARY='"$(abspath $(TRAP))"'
+$(BUILD)/tests/test_trap: | $(TRAP)
 
 # The guard itself is in it, whose fields are symbols: see tests/unit/fake_linux.h.
 $(BUILD)/tests/test_guard: private ALL_CFLAGS += -fno-pie -no-pie
@@ -291,6 +301,7 @@ PREFIX ?= /usr/local
 install: programs ## Install programs, man pages and the systemd unit below PREFIX
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/outguard
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/outguardd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib $(BUILD)/liboutguard-trap.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 man/outguard.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/outguardd.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/outguard-policy.5

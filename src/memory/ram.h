@@ -18,8 +18,8 @@
 struct ram_range {
 	uint64_t gpa; /* guest-physical start */
 	uint64_t size; /* bytes */
-	uint8_t *host; /* where it is mapped here; NULL: reached by struct ram_process only */
-	uint64_t remote; /* when host is NULL: where the process has it */
+	uint8_t *host; /* where it is mapped here; NULL: reached at @remote by struct ram_process only */
+	uint64_t remote; /* where the process has it, in its own address space */
 };
 
 /* How to reach memory that only the process has. Both return 0 or -EFAULT. */

@@ -40,6 +40,7 @@
 #include "vmm/process_memory.h"
 #include "vmm/qmp.h"
 #include "vmm/registers.h"
+#include "vmm/trap.h"
 
 #define VAULT_ID \
 	"outguard-vault" /* of the memory; behind devices that were plugged in, a number follows */
@@ -50,6 +51,7 @@
 	15000000000ULL /* from its being plugged in; a guest under TCG takes 1 s */
 
 #define MAX_BLOCKS (RAM_MAX_RANGES + 2)
+#define MAX_VCPUS 288
 #define HUGE_ALIGNMENT (1ul << 30) /* suits files of huge pages, up to the largest */
 
 DEFINE_CLEANUP(struct machine *, machine_free)
@@ -60,7 +62,7 @@ struct block {
 	uint64_t size;
 	uint8_t *host; /* NULL until it is mapped here */
 	struct stat file; /* valid when host is */
-	uint64_t remote; /* where QEMU has it, when it is private to QEMU; else 0 */
+	uint64_t remote; /* where QEMU has it; 0 until that is known */
 };
 
 struct machine {
@@ -76,6 +78,12 @@ struct machine {
 	uint64_t plugged_ns;
 	bool stopped; /* by us */
 	bool was_stopped; /* when machine_stop() was called */
+	struct trap *trap; /* or NULL */
+	struct vcpu {
+		pid_t tid; /* QEMU's thread */
+		int index;
+	} vcpus[MAX_VCPUS];
+	size_t n_vcpus;
 };
 
 /* Questions to QEMU */
@@ -416,10 +424,10 @@ static int block_reach(struct machine *machine, struct block *block,
 	if (r < 0)
 		return r;
 	r = block_map(block, machine_pid(machine), address - region->offset, err);
-	if (r != -EXDEV || is_device(block))
+	if (r < 0 && (r != -EXDEV || is_device(block)))
 		return r;
 	block->remote = address - region->offset;
-	return open_process(machine, err);
+	return r < 0 ? open_process(machine, err) : 0;
 }
 
 /* Guest RAM */
@@ -870,6 +878,7 @@ struct machine *machine_free(struct machine *machine)
 			munmap(machine->blocks[i].host, machine->blocks[i].size);
 		free(machine->blocks[i].id);
 	}
+	trap_free(machine->trap);
 	closep(&machine->memory_fd);
 	qmp_free(machine->qmp);
 	free(machine);
@@ -917,6 +926,10 @@ int machine_status(struct machine *machine, char *buf, size_t size, struct error
 	return query_string(machine, "query-status", "status", buf, size, err);
 }
 
+/*
+ * The trap is lifted meanwhile: a vCPU that is held in the middle of a store could not stop, and what is written then is ours, or
+ * QEMU's for our sake.
+ */
 int machine_stop(struct machine *machine, struct error *err)
 {
 	char running[8];
@@ -925,8 +938,11 @@ int machine_stop(struct machine *machine, struct error *err)
 	if (r < 0)
 		return r;
 	machine->was_stopped = strcmp(running, "true") != 0;
+	trap_lift(machine->trap);
 	r = qmp_execute(machine->qmp, "stop", NULL, NULL, err);
 	machine->stopped = r >= 0;
+	if (r < 0)
+		trap_restore(machine->trap);
 	return r;
 }
 
@@ -939,6 +955,7 @@ int machine_resume(struct machine *machine, uint64_t *ret_paused_us, struct erro
 	if (ret_paused_us)
 		*ret_paused_us = 0;
 	machine->stopped = false;
+	trap_restore(machine->trap);
 	if (machine->was_stopped)
 		return 0;
 	r = qmp_execute(machine->qmp, "cont", NULL, NULL, err);
@@ -1027,6 +1044,85 @@ int machine_write_code(struct machine *machine, const struct machine_code *piece
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = write_code_directly(machine, &pieces[i], err);
 	return r;
+}
+
+/* The trap */
+
+static void add_vcpu(struct machine *machine, struct json_object *info)
+{
+	struct json_object *index, *thread;
+
+	if (machine->n_vcpus < MAX_VCPUS && json_object_object_get_ex(info, "cpu-index", &index) &&
+	    json_object_object_get_ex(info, "thread-id", &thread))
+		machine->vcpus[machine->n_vcpus++] =
+			(struct vcpu){ json_object_get_int(thread), json_object_get_int(index) };
+}
+
+int machine_find_vcpus(struct machine *machine, struct error *err)
+{
+	_cleanup_(json_object_putp) struct json_object *list = NULL;
+	int r = qmp_execute(machine->qmp, "query-cpus-fast", NULL, &list, err);
+
+	if (r < 0)
+		return r;
+	if (!json_object_is_type(list, json_type_array))
+		return error_set(err, -EPROTO, "QEMU's answer to `query-cpus-fast` is no list");
+	machine->n_vcpus = 0;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		add_vcpu(machine, json_object_array_get_idx(list, i));
+	return 0;
+}
+
+int machine_vcpu_of_thread(const struct machine *machine, pid_t tid)
+{
+	for (size_t i = 0; i < machine->n_vcpus; i++)
+		if (machine->vcpus[i].tid == tid)
+			return machine->vcpus[i].index;
+	return -ESRCH;
+}
+
+int machine_open_trap(struct machine *machine, int wake, struct error *err)
+{
+	bool exact = strcmp(machine->accelerator, "tcg") == 0;
+	int r = machine_find_vcpus(machine, err);
+
+	if (r < 0)
+		return r;
+	machine_close_trap(machine);
+	return trap_open(&machine->trap, machine_pid(machine), exact, wake, err);
+}
+
+void machine_close_trap(struct machine *machine)
+{
+	machine->trap = trap_free(machine->trap);
+}
+
+struct trap *machine_trap(const struct machine *machine)
+{
+	return machine->trap;
+}
+
+int machine_address(const struct machine *machine, uint64_t gpa, uint64_t *ret)
+{
+	const struct ram_range *range = ram_find(&machine->ram, gpa, 1);
+
+	if (!range)
+		return -EFAULT;
+	*ret = range->remote + (gpa - range->gpa);
+	return 0;
+}
+
+int machine_gpa(const struct machine *machine, uint64_t address, uint64_t *ret)
+{
+	for (size_t i = 0; i < machine->ram.n_ranges; i++) {
+		const struct ram_range *range = &machine->ram.ranges[i];
+
+		if (address < range->remote || address - range->remote >= range->size)
+			continue;
+		*ret = range->gpa + (address - range->remote);
+		return 0;
+	}
+	return -EFAULT;
 }
 
 int machine_fd(const struct machine *machine)

@@ -114,6 +114,22 @@ struct machine_code {
 int machine_write_code(struct machine *machine, const struct machine_code *pieces, size_t n,
 		       struct error *err);
 
+/*
+ * The trap on writes to guest memory (trap.h), where QEMU runs with liboutguard-trap.so; else -ENOENT. @wake as there. It is
+ * the machine's, and lifted from machine_stop() to machine_resume(). Opening it again begins anew.
+ */
+int machine_open_trap(struct machine *machine, int wake, struct error *err);
+void machine_close_trap(struct machine *machine);
+struct trap *machine_trap(const struct machine *machine); /* NULL: there is none */
+
+/* Between guest-physical addresses of RAM and QEMU's own. Return 0 or -EFAULT. */
+int machine_address(const struct machine *machine, uint64_t gpa, uint64_t *ret);
+int machine_gpa(const struct machine *machine, uint64_t address, uint64_t *ret);
+
+/* Asks QEMU which of its threads are vCPUs (machine_open_trap() does); the index of one, or -ESRCH. Asks nobody. */
+int machine_find_vcpus(struct machine *machine, struct error *err);
+int machine_vcpu_of_thread(const struct machine *machine, pid_t tid);
+
 /* "running", "paused", "shutdown", "guest-panicked", ... (QMP query-status), into @buf. */
 int machine_status(struct machine *machine, char *buf, size_t size, struct error *err);
 
