@@ -102,6 +102,35 @@ static void print_guard(struct json_object *vm)
 	       show_string(cost, "paused_ms"));
 }
 
+/* How soon it is noticed that the guard is tampered with. */
+static void print_trap(struct json_object *vm)
+{
+	struct json_object *trap = json_object_object_get(json_object_object_get(vm, "guard"), "tra"
+											       "p");
+	uint64_t others = show_number(trap, "pages_left_out") + show_number(trap, "pages_too_hot");
+
+	if (!trap)
+		return;
+	fputs("  tampering   ", stdout);
+	if (!show_bool(trap, "in_force")) {
+		fputs("noticed by the sentry, within 10 ms", stdout);
+	} else {
+		printf("trapped on %" PRIu64 " pages", show_number(trap, "pages"));
+		if (others)
+			printf(", on %" PRIu64 " noticed by the sentry, within 10 ms", others);
+	}
+	if (show_number(trap, "told"))
+		printf("; told %s ms after the write was caught, at worst", show_string(trap, "wors"
+											      "t_"
+											      "m"
+											      "s"));
+	if (*show_string(trap, "why_not")) {
+		fputs("; no trap: ", stdout);
+		show_escaped(show_string(trap, "why_not"));
+	}
+	putchar('\n');
+}
+
 /* Does nothing where nothing is missing. */
 static void print_missing(struct json_object *vm)
 {
@@ -134,6 +163,7 @@ static void print_vm(struct json_object *vm)
 		print_policy(vm);
 	if (json_object_object_get(vm, "guard"))
 		print_guard(vm);
+	print_trap(vm);
 	print_missing(vm);
 	if (json_object_object_get(vm, "events"))
 		print_events(vm);

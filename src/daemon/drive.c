@@ -26,7 +26,7 @@
 
 struct drive {
 	struct session *session;
-	sd_event_source *timer, *io;
+	sd_event_source *timer, *io, *trap;
 	bool busy;
 	drive_after_t after;
 	void *data;
@@ -40,6 +40,7 @@ struct drive *drive_free(struct drive *drive)
 		return NULL;
 	sd_event_source_disable_unref(drive->timer);
 	sd_event_source_disable_unref(drive->io);
+	sd_event_source_disable_unref(drive->trap);
 	free(drive);
 	return NULL;
 }
@@ -83,6 +84,8 @@ static int poll_once(struct drive *drive)
 
 	if (drive->session->state == SESSION_ENDED) {
 		sd_event_source_set_enabled(drive->io, SD_EVENT_OFF);
+		if (drive->trap)
+			sd_event_source_set_enabled(drive->trap, SD_EVENT_OFF);
 		sd_event_source_set_enabled(drive->timer, SD_EVENT_OFF);
 	} else {
 		r = sd_event_source_set_time(drive->timer,
@@ -128,6 +131,9 @@ int drive_new(struct drive **ret, sd_event *event, struct session *session, bool
 			      drive);
 	if (r >= 0)
 		r = sd_event_add_io(event, &drive->io, session_fd(session), EPOLLIN, on_io, drive);
+	if (r >= 0 && session_trap_fd(session) >= 0)
+		r = sd_event_add_io(event, &drive->trap, session_trap_fd(session), EPOLLIN, on_io,
+				    drive);
 	if (r < 0)
 		return error_set(err, r, "event loop: %s", strerror(-r));
 	*ret = TAKE_PTR(drive);

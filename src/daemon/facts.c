@@ -8,6 +8,7 @@
 #include "events/utf8.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "vmm/trap.h"
 
 static void put(struct json_object *to, const char *key, struct json_object *value)
 {
@@ -253,6 +254,31 @@ static struct json_object *sentry_json(const struct session *session)
 	return to;
 }
 
+/* By what, and how soon, it is noticed that the guard is tampered with. */
+static struct json_object *trap_facts(const struct session *session)
+{
+	const struct traps *traps = &session->traps;
+	struct json_object *to = json_object_new_object();
+	struct trap_stats stats = { 0 };
+
+	put_bool(to, "in_force", traps->in_force);
+	if (traps->in_force)
+		trap_stats(machine_trap(session->machine), &stats);
+	else if (*traps->why_not)
+		put_text(to, "why_not", traps->why_not);
+	put_number(to, "pages", stats.pages);
+	put_number(to, "pages_left_out", traps->left_out);
+	put_number(to, "pages_too_hot", stats.hot);
+	put_number(to, "writes_caught", stats.caught);
+	put_number(to, "writes_beside", stats.neighbours);
+	put_number(to, "told", traps->n_told);
+	if (traps->n_told) {
+		put_ms(to, "last_ms", traps->last_us);
+		put_ms(to, "worst_ms", traps->worst_us);
+	}
+	return to;
+}
+
 /* What there is only while the guard is in place. */
 static void put_guard(struct json_object *to, const struct session *session)
 {
@@ -272,6 +298,7 @@ static void put_guard(struct json_object *to, const struct session *session)
 	put_bool(guard, "partial", json_object_array_length(missing) > 0);
 	put(guard, "missing", missing);
 	put_number(guard, "code_bytes", session->arm.code_size);
+	put(guard, "trap", trap_facts(session));
 	put(to, "guard", guard);
 	put(to, "cost", cost_facts(session->profile, &session->arm));
 	put(to, "cache", cache_facts(session));

@@ -90,6 +90,13 @@ struct event {
 	struct event_target target;
 };
 
+/* Who was about to write over what the guard stands on, and was held. */
+struct event_writer {
+	int vcpu; /* -1: none, some other thread of QEMU's, for a device */
+	uint32_t pid; /* of the process in the guest; 0: not known, or the idle task */
+	char name[16]; /* its */
+};
+
 /* Something about the guard itself: a gap, or the end of one. */
 struct event_notice {
 	uint64_t time_ns; /* host's CLOCK_REALTIME */
@@ -99,6 +106,8 @@ struct event_notice {
 	enum policy_severity severity;
 	const char *message; /* a sentence */
 	const struct event_container *container; /* or NULL */
+	bool before; /* it was noticed before it took effect */
+	const struct event_writer *writer; /* or NULL */
 };
 
 void event_notice_print_json(const struct event_notice *notice, FILE *out);

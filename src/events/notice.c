@@ -24,6 +24,19 @@ static void put_event(struct json_writer *w, const struct event_notice *notice)
 	json_writer_close(w, '}');
 }
 
+static void put_writer(struct json_writer *w, const struct event_writer *writer)
+{
+	if (writer->vcpu >= 0)
+		JSON_NUMBER(w, "vcpu", (uint64_t)writer->vcpu);
+	if (!writer->pid)
+		return;
+	JSON_KEY(w, "process");
+	json_writer_open(w, '{');
+	JSON_NUMBER(w, "pid", writer->pid);
+	JSON_STRING(w, "name", writer->name);
+	json_writer_close(w, '}');
+}
+
 void event_notice_print_json(const struct event_notice *notice, FILE *out)
 {
 	struct json_writer w;
@@ -35,6 +48,10 @@ void event_notice_print_json(const struct event_notice *notice, FILE *out)
 	JSON_STRING(&w, "severity", policy_severity_name(notice->severity));
 	JSON_STRING_IF_ANY(&w, "message", notice->message);
 	put_event(&w, notice);
+	if (notice->before)
+		JSON_TRUE(&w, "before");
+	if (notice->writer)
+		put_writer(&w, notice->writer);
 	if (notice->container)
 		event_container_write_json(&w, notice->container);
 	json_writer_end(&w);

@@ -54,6 +54,10 @@ struct kernel_task {
 };
 
 int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kernel_task *ret);
+
+/* Address of the task that runs on the CPU with that number; it may be the idle task. -ENOENT: this kernel does not say. */
+int kernel_task_on_cpu(const struct kernel *kernel, unsigned int cpu, uint64_t *ret);
+
 /* Where a thread may return to, or go next. */
 struct kernel_stack {
 	uint64_t stack; /* lowest address of its kernel stack */

@@ -14,6 +14,7 @@
 #include "introspect/reader.h"
 #include "util/cleanup.h"
 
+#define MAX_CPUS 8192 /* CONFIG_NR_CPUS_RANGE_END */
 #define MAX_PID_LEVEL 32 /* MAX_PID_NS_LEVEL */
 #define MAX_ATTEMPTS 5
 #define PF_KTHREAD 0x00200000
@@ -73,6 +74,26 @@ static void read_namespaces(struct reader *reader, uint64_t task, struct kernel_
 	uts = reader_get(reader, out->nsproxy, FIELD_NSPROXY_UTS);
 	out->uts_ns_inum = reader_get(reader, uts, FIELD_UTS_NS_INUM);
 	reader_text(reader, uts, FIELD_UTS_HOSTNAME, out->hostname, sizeof(out->hostname));
+}
+
+/*
+ * Since Linux e57ef2ed97c1 ("x86: Put hot per CPU variables into a struct") (in v6.2) the variable is a member of pcpu_hot; since
+ * a1e4cc0155ad ("x86/percpu: Move current_task to percpu hot section") (in v6.15) it stands alone again.
+ */
+int kernel_task_on_cpu(const struct kernel *kernel, unsigned int cpu, uint64_t *ret)
+{
+	uint64_t offsets = profile_symbol(kernel->profile, "__per_cpu_offset"), offset;
+	uint64_t variable = profile_symbol(kernel->profile, "current_task");
+	uint64_t hot = profile_symbol(kernel->profile, "pcpu_hot");
+	struct profile_field member;
+
+	if (hot && profile_field(kernel->profile, "pcpu_hot.current_task", &member) == 0)
+		variable = hot + member.offset;
+	if (!offsets || !variable || cpu >= MAX_CPUS)
+		return -ENOENT;
+	if (space_read_u64(kernel->space, offsets + 8ULL * cpu, &offset) < 0)
+		return -EFAULT;
+	return space_read_u64(kernel->space, variable + offset, ret);
 }
 
 int kernel_task_read(const struct kernel *kernel, uint64_t address, struct kernel_task *ret)

@@ -8,7 +8,8 @@
 #define MAX_ANCHORS 4096
 #define ACCESSED_DIRTY (1ULL << 5 | 1ULL << 6) /* the CPU's to set (Intel SDM Vol. 3A 4.8) */
 
-static int add_word(struct anchors *anchors, uint64_t gpa, uint64_t expected, uint64_t mask)
+static int add_word(struct anchors *anchors, uint64_t gpa, uint64_t expected, uint64_t mask,
+		    bool table)
 {
 	struct anchor *list;
 
@@ -19,6 +20,7 @@ static int add_word(struct anchors *anchors, uint64_t gpa, uint64_t expected, ui
 			continue;
 		anchor->expected = (anchor->expected & ~mask) | (expected & mask);
 		anchor->mask |= mask;
+		anchor->table |= table;
 		return 0;
 	}
 	if (anchors->n == MAX_ANCHORS)
@@ -30,7 +32,7 @@ static int add_word(struct anchors *anchors, uint64_t gpa, uint64_t expected, ui
 		anchors->list = list;
 		anchors->room += 128;
 	}
-	anchors->list[anchors->n++] = (struct anchor){ gpa, expected & mask, mask };
+	anchors->list[anchors->n++] = (struct anchor){ gpa, expected & mask, mask, table };
 	return 0;
 }
 
@@ -39,7 +41,8 @@ static int add_walk(struct anchors *anchors, const struct space_walk *walk)
 	int r = 0;
 
 	for (unsigned int i = 0; i < walk->n && r == 0; i++)
-		r = add_word(anchors, walk->entry[i].gpa, walk->entry[i].value, ~ACCESSED_DIRTY);
+		r = add_word(anchors, walk->entry[i].gpa, walk->entry[i].value, ~ACCESSED_DIRTY,
+			     true);
 	return r;
 }
 
@@ -67,7 +70,7 @@ int anchors_add(struct anchors *anchors, const struct space *space, uint64_t va,
 		shift = 8 * (walk.pa & 7);
 		if (r == 0)
 			r = add_word(anchors, walk.pa & ~7ULL, (uint64_t)expected[i] << shift,
-				     0xffULL << shift);
+				     0xffULL << shift, false);
 		if (r < 0)
 			return r;
 	}

@@ -17,6 +17,7 @@ struct anchors {
 	struct anchor {
 		uint64_t gpa; /* of an aligned word */
 		uint64_t expected, mask;
+		bool table; /* an entry of a page table: the CPU itself writes other bits of it */
 	} * list;
 	size_t n, room;
 };

@@ -636,3 +636,42 @@ uint64_t sentry_generation(const struct sentry *sentry)
 {
 	return sentry->generation;
 }
+
+const struct anchors *sentry_anchors(const struct sentry *sentry)
+{
+	return &sentry->anchors;
+}
+
+static bool is_word_of(const struct sentry *sentry, const struct hook *hook, uint64_t gpa)
+{
+	const struct space *space = profile_space(sentry->profile);
+	const struct patch *patches = &sentry->arm->hooks.patch[hook->first];
+
+	for (unsigned int i = 0; i < hook->n; i++) {
+		uint64_t first, last;
+
+		if (space_translate(space, patches[i].address, &first, NULL) == 0 &&
+		    space_translate(space, patches[i].address + patches[i].size - 1, &last, NULL) ==
+			    0 &&
+		    (gpa == (first & ~7ULL) || gpa == (last & ~7ULL)))
+			return true;
+	}
+	return false;
+}
+
+void sentry_name(const struct sentry *sentry, uint64_t gpa, struct sentry_finding *ret)
+{
+	const struct window *window = &sentry->arm->window;
+	const struct hooks *hooks = &sentry->arm->hooks;
+
+	for (size_t i = 0; i < hooks->n; i++) {
+		if (!is_word_of(sentry, &hooks->hook[i], gpa))
+			continue;
+		snprintf(ret->what, sizeof(ret->what), "hook %s", hooks->hook[i].name);
+		return;
+	}
+	if (gpa - window->table_pa < 8ULL * (window->n_vault + window->n_mailbox))
+		snprintf(ret->what, sizeof(ret->what), "the window of vault and mailbox");
+	else
+		snprintf(ret->what, sizeof(ret->what), "what leads to the guard");
+}

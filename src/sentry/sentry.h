@@ -9,6 +9,7 @@
 #include "arm/arm.h"
 #include "cache/table.h"
 #include "profile/profile.h"
+#include "sentry/anchors.h"
 #include "util/error.h"
 
 /*
@@ -113,6 +114,12 @@ void sentry_get_facts(const struct sentry *sentry, struct sentry_facts *ret);
  * change to the hooks that sentry_look() would. *@ret is the caller's, to be freed with free(). Returns how many there are, or -ENOMEM.
  */
 ssize_t sentry_pages(const struct sentry *sentry, uint64_t **ret);
+
+/* The words themselves, until the next look. */
+const struct anchors *sentry_anchors(const struct sentry *sentry);
+
+/* What the word at guest-physical @gpa is, for people: "hook file_open". */
+void sentry_name(const struct sentry *sentry, uint64_t gpa, struct sentry_finding *ret);
 
 /* Another number than before when sentry_pages() may tell others. Never 0. */
 uint64_t sentry_generation(const struct sentry *sentry);

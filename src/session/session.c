@@ -44,6 +44,7 @@ static void forget_kernel(struct session *session)
 	session->table = table_free(session->table);
 	containers_clear(&session->containers);
 	session->caches = caches_free(session->caches);
+	traps_end(session);
 	session->sentry = sentry_free(session->sentry);
 	session->kernel = kernel_free(session->kernel);
 	session->profile = profile_free(session->profile);
@@ -71,6 +72,7 @@ struct session *session_hand_over(struct session *session)
 	session->policy = policy_free(session->policy);
 	answers_deinit(&session->answers);
 	machine_free(session->machine);
+	traps_deinit(&session->traps);
 	lock_free(session->lock);
 	free(session);
 	return NULL;
@@ -234,6 +236,7 @@ static int arm_session(struct session *session, struct error *err)
 	session->told_open_files = false;
 	session->attached_ns = clock_ns(CLOCK_MONOTONIC);
 	take_up_status(session);
+	traps_begin(session);
 	life_begin(session, session->attached_ns);
 	return 0;
 }
@@ -273,6 +276,7 @@ int session_attach(struct session **ret, const struct session_config *config, st
 
 	if (!session)
 		return error_set(err, -ENOMEM, "out of memory");
+	traps_init(&session->traps);
 	snprintf(session->name, sizeof(session->name), "%s", config->name);
 	snprintf(session->qmp_path, sizeof(session->qmp_path), "%s", config->qmp_path);
 	session->sink = config->sink;
@@ -604,6 +608,8 @@ bool session_poll(struct session *session)
 	answers_poll(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->state == SESSION_WAITING)
 		try_to_arm(session);
+	if (session->state == SESSION_GUARDING)
+		any |= traps_poll(session);
 	/* Of a VM that is stopped, ring and vault may be about to be replaced (loadvm). */
 	if (session->state != SESSION_GUARDING || session->stopped)
 		return any;
@@ -645,6 +651,7 @@ int session_detach(struct session *session, struct error *err)
 	handle_machine_events(session);
 	if (session->state == SESSION_GUARDING) {
 		drain(session, session->ring.n_slots);
+		traps_end(session);
 		if (life_goes_on(session))
 			r = arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, err);
 		tell_last(session);
@@ -661,4 +668,9 @@ int session_detach(struct session *session, struct error *err)
 int session_fd(const struct session *session)
 {
 	return machine_fd(session->machine);
+}
+
+int session_trap_fd(const struct session *session)
+{
+	return session->traps.wake;
 }

@@ -22,6 +22,7 @@
 #include "session/held.h"
 #include "session/lock.h"
 #include "session/pulse.h"
+#include "session/traps.h"
 #include "session/views.h"
 #include "session/watches.h"
 #include "util/error.h"
@@ -154,6 +155,7 @@ struct session {
 	char untold_outcome[160]; /* of the last of it */
 	uint64_t traced_told, next_traced_ns; /* sentry_traced() */
 	struct answers answers;
+	struct traps traps;
 	uint64_t n_tampered, n_repaired, next_tampered_told_ns;
 	bool stopped; /* the VM is, by somebody else or frozen */
 	bool frozen; /* by us, as the policy says, and nobody has let it go on */
@@ -207,6 +209,9 @@ bool session_is_abused(const struct session *session);
 
 /* For poll(2): QEMU's events. */
 int session_fd(const struct session *session);
+
+/* For poll(2), too: a write to what the guard stands on is held. -1: that cannot happen. */
+int session_trap_fd(const struct session *session);
 
 /* The vault's header, as it is mapped here. */
 static inline struct guard_vault *session_vault(const struct session *session)

@@ -41,6 +41,20 @@ static const struct event_notice hostile = {
 	.container = &(const struct event_container){ .engine = "docker" }, /* without an id */
 };
 
+static const struct event_notice caught = {
+	.time_ns = UINT64_C(1763873467123456789),
+	.what = "guard-tampered",
+	.severity = POLICY_SEVERITY_CRITICAL,
+	.before = true,
+	.writer = &(const struct event_writer){ .vcpu = 1, .pid = 4711, .name = "insmod" },
+};
+
+static const struct event_notice caught_device = {
+	.what = "guard-tampered",
+	.before = true,
+	.writer = &(const struct event_writer){ .vcpu = -1 },
+};
+
 static const struct {
 	const struct event_notice *notice;
 	const char *json, *text, *coloured;
@@ -64,6 +78,21 @@ static const struct {
 	  "\"action\":\"records-lost\"}}\n",
 	  "00:00:00.000 NOTICE  records-lost\n",
 	  "\033[2m00:00:00.000\033[0m \033[33mNOTICE \033[0m records-lost\n" },
+	{ &caught,
+	  "{\"@timestamp\":\"2025-11-23T04:51:07.123456Z\",\"notice\":\"guard-tampered\","
+	  "\"severity\":\"critical\",\"event\":{\"kind\":\"alert\","
+	  "\"category\":[\"intrusion_detection\"],\"type\":[\"info\"],"
+	  "\"action\":\"guard-tampered\"},\"before\":true,\"vcpu\":1,"
+	  "\"process\":{\"pid\":4711,\"name\":\"insmod\"}}\n",
+	  "04:51:07.123 NOTICE  guard-tampered\n",
+	  "\033[2m04:51:07.123\033[0m \033[1;31mNOTICE \033[0m guard-tampered\n" },
+	{ &caught_device,
+	  "{\"@timestamp\":\"1970-01-01T00:00:00.000000Z\",\"notice\":\"guard-tampered\","
+	  "\"severity\":\"low\",\"event\":{\"kind\":\"event\","
+	  "\"category\":[\"intrusion_detection\"],\"type\":[\"info\"],"
+	  "\"action\":\"guard-tampered\"},\"before\":true}\n",
+	  "00:00:00.000 NOTICE  guard-tampered\n",
+	  "\033[2m00:00:00.000\033[0m \033[33mNOTICE \033[0m guard-tampered\n" },
 	{ &hostile,
 	  "{\"@timestamp\":\"2025-11-23T04:51:07.123456Z\",\"vm\":\"web 1\","
 	  "\"notice\":\"open-descriptor\",\"severity\":\"medium\","
