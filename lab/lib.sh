@@ -58,6 +58,7 @@ vm_cpus=2
 vm_docker=
 vm_devices=yes
 vm_reboot=
+vm_trap=
 vm_extra=()
 vm_cpu=            # else as the accelerator needs it
 vm_append=
@@ -73,6 +74,7 @@ parse_vm_option() {
         --docker) vm_docker=yes parsed=1 ;;
         --no-devices) vm_devices='' parsed=1 ;;
         --reboot) vm_reboot=yes parsed=1 ;;
+        --trap) vm_trap=yes parsed=1 ;;
         --kernel) vm_kernel=$(value_of "$@") ;;
         --accel) vm_accel=$(value_of "$@") ;;
         --memory) vm_memory=$(value_of "$@") ;;
@@ -224,6 +226,9 @@ launch_qemu() {
     [ -n "$vm_reboot" ] || machine+=(-no-reboot)
     [ -z "$vm_dies_with_us" ] || prefix+=(setpriv --pdeathsig KILL)
 
+    [ -z "$vm_trap" ] || prefix+=(env) # what is preloaded is for QEMU, not for setsid
+    eval "prefix+=($([ -z "$vm_trap" ] || trap_environment "$name"))"
+
     TMPDIR=$work/tmp "${prefix[@]}" qemu-system-x86_64 "${accel_args[@]}" -smp "$vm_cpus" \
         -nodefaults -display none -no-user-config "${machine[@]}" \
         -kernel "$(image_dir)/vmlinuz" -append "$cmdline" \
@@ -251,6 +256,11 @@ guard_devices() {
         printf -- '-device ivshmem-plain,memdev=outguard-mailbox,master=on '
         printf -- '-qmp unix:%s/qmp.sock,server=on,wait=off\n' "$dir"
     fi
+}
+
+# What outguard's trap needs in QEMU's environment, as one line of shell words.
+trap_environment() {
+    "$outguard" qemu-args --trap --no-create --name "$1" --dir "$dir" || die "'$outguard qemu-args --trap' failed (see above)"
 }
 
 # choose_accel: settles auto, sets accel_args, accel_cmdline and accel_name.

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 #include "vmm/qemu_args.h"
 
 struct request {
 	struct qemu_args args;
-	bool create;
+	bool create, trap;
+	char library[4096 + 32];
 	void (*print)(const struct qemu_args *args, FILE *out);
 };
 
@@ -23,6 +29,7 @@ static void parse(struct request *ret, const struct command *command, int argc, 
 		{ "mailbox", required_argument, NULL, 'M' },
 		{ "libvirt", no_argument, NULL, 'l' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "trap", no_argument, NULL, 't' },
 		{ "no-create", no_argument, NULL, 'c' },
 		COMMAND_HELP_OPTION,
 		COMMAND_END_OPTION,
@@ -49,10 +56,35 @@ static void parse(struct request *ret, const struct command *command, int argc, 
 			ret->print = qemu_args_print_json;
 		else if (c == 'c')
 			ret->create = false;
+		else if (c == 't')
+			ret->trap = true;
 	}
 	command_operands(command, argc, 0, 0);
 	if (!args->name || !args->directory)
 		command_usage(command, "--name and --dir are needed");
+}
+
+/* Where this program was built, or is installed. */
+static int find_library(struct request *request, struct error *err)
+{
+	static const char *const places[] = { "liboutguard-trap.so", "../lib/liboutguard-trap.so" };
+	char program[4096], path[sizeof(request->library)], *slash;
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	program[n > 0 ? n : 0] = '\0';
+	slash = strrchr(program, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; slash && i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s/%s", program, places[i]);
+		if (!realpath(path, request->library))
+			continue;
+		request->args.trap_library = request->library;
+		return 0;
+	}
+	return error_set(err, -ENOENT,
+			 "liboutguard-trap.so is neither beside this program nor in ../lib: `make "
+			 "install` puts it there");
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -70,6 +102,10 @@ static int run(const struct command *command, int argc, char **argv)
 	parse(&request, command, argc, argv);
 	if (qemu_args_check(&request.args, &err) < 0)
 		return command_failed(OUTCOME_USAGE, &err);
+	if (request.trap && find_library(&request, &err) < 0)
+		return command_failed(OUTCOME_FAILED, &err);
+	if (request.trap && request.print == qemu_args_print)
+		request.print = qemu_args_print_environment;
 	if (request.create) {
 		r = qemu_args_prepare(&request.args, &err);
 		if (r < 0)
@@ -99,6 +135,9 @@ const struct command cmd_qemu_args = {
 		"  --mailbox MIB    a power of two (4)\n"
 		"  --libvirt        as a libvirt domain fragment instead\n"
 		"  --json           as a JSON object instead\n"
+		"  --trap           the environment (for env(1)) with which QEMU traps writes to "
+		"the guard,\n"
+		"                   instead; with --libvirt or --json, it too\n"
 		"  --no-create      print only\n",
 	.run = run,
 };

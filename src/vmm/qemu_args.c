@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "contract/trap_abi.h"
 #include "util/cleanup.h"
 
 #define MIN_MEMORY_MIB 64
@@ -24,7 +25,8 @@
 
 #define VAULT_NAME "vault"
 #define SOCKET_NAME "qmp.sock"
-#define MAX_DIRECTORY (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/" SOCKET_NAME))
+#define TRAP_NAME "trap.sock"
+#define MAX_DIRECTORY (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/" TRAP_NAME))
 
 /* Everything but @n_ram arguments at the start, which libvirt makes itself. */
 struct arguments {
@@ -253,6 +255,18 @@ void qemu_args_print(const struct qemu_args *args, FILE *out)
 	fputc('\n', out);
 }
 
+void qemu_args_print_environment(const struct qemu_args *args, FILE *out)
+{
+	char socket[MAX_DIRECTORY + 64];
+
+	snprintf(socket, sizeof(socket), TRAP_SOCKET_VARIABLE "=%s/" TRAP_NAME, args->directory);
+	fputs("LD_PRELOAD=", out);
+	print_quoted(args->trap_library, out);
+	fputc(' ', out);
+	print_quoted(socket, out);
+	fputc('\n', out);
+}
+
 static void print_xml_value(const char *text, FILE *out)
 {
 	for (; *text; text++)
@@ -271,6 +285,15 @@ static void print_xml_value(const char *text, FILE *out)
 		}
 }
 
+static void print_libvirt_environment(const struct qemu_args *args, FILE *out)
+{
+	fputs("  <qemu:env name='LD_PRELOAD' value='", out);
+	print_xml_value(args->trap_library, out);
+	fputs("'/>\n  <qemu:env name='" TRAP_SOCKET_VARIABLE "' value='", out);
+	print_xml_value(args->directory, out);
+	fputs("/" TRAP_NAME "'/>\n", out);
+}
+
 void qemu_args_print_libvirt(const struct qemu_args *args, FILE *out)
 {
 	struct arguments arguments;
@@ -287,6 +310,8 @@ void qemu_args_print_libvirt(const struct qemu_args *args, FILE *out)
 		print_xml_value(arguments.argv[i], out);
 		fputs("'/>\n", out);
 	}
+	if (args->trap_library)
+		print_libvirt_environment(args, out);
 	fputs("</qemu:commandline>\n", out);
 }
 
@@ -296,6 +321,15 @@ static struct json_object *path_in(const char *directory, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	return json_object_new_string(path);
+}
+
+static struct json_object *environment_of(const struct qemu_args *args)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "LD_PRELOAD", json_object_new_string(args->trap_library));
+	json_object_object_add(object, TRAP_SOCKET_VARIABLE, path_in(args->directory, TRAP_NAME));
+	return object;
 }
 
 void qemu_args_print_json(const struct qemu_args *args, FILE *out)
@@ -310,6 +344,8 @@ void qemu_args_print_json(const struct qemu_args *args, FILE *out)
 	json_object_object_add(object, "arguments", list);
 	json_object_object_add(object, "vault", path_in(args->directory, VAULT_NAME));
 	json_object_object_add(object, "qmp", path_in(args->directory, SOCKET_NAME));
+	if (args->trap_library)
+		json_object_object_add(object, "environment", environment_of(args));
 	fprintf(out, "%s\n",
 		json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
 							       JSON_C_TO_STRING_NOSLASHESCAPE));

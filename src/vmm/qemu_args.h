@@ -17,6 +17,7 @@ struct qemu_args {
 	const char *user; /* as whom QEMU runs, and makes the socket there; NULL: as whoever calls */
 	unsigned int memory_mib; /* guest RAM */
 	unsigned int vault_mib, mailbox_mib; /* powers of two, at least 8 and 2 */
+	const char *trap_library; /* path of liboutguard-trap.so, to be preloaded; NULL: none */
 };
 
 /* Checks the numbers and the directory. */
@@ -31,10 +32,13 @@ int qemu_args_prepare(const struct qemu_args *args, struct error *err);
 /* One line of shell-quoted QEMU arguments. */
 void qemu_args_print(const struct qemu_args *args, FILE *out);
 
-/* The same as a libvirt domain fragment (memoryBacking, qemu:commandline), with its name space. */
+/* The same of what the trap needs in QEMU's environment, for env(1). */
+void qemu_args_print_environment(const struct qemu_args *args, FILE *out);
+
+/* The same as a libvirt domain fragment (memoryBacking, qemu:commandline with the environment), with its name space. */
 void qemu_args_print_libvirt(const struct qemu_args *args, FILE *out);
 
-/* The same as a JSON object: { "arguments": [...], "vault": ..., "qmp": ... }. */
+/* The same as a JSON object: { "arguments": [...], "vault": ..., "qmp": ..., "environment": {...} if there is a trap }. */
 void qemu_args_print_json(const struct qemu_args *args, FILE *out);
 
 #endif

@@ -122,6 +122,39 @@ static void test_json(void **state)
 	json_object_put(object);
 }
 
+/* With a trap. */
+static void test_environment(void **state)
+{
+	struct qemu_args args = example("/a b&'");
+	_cleanup_(freep) char *text = NULL;
+	struct json_object *object, *environment;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	args.trap_library = "/lib/x.so";
+	qemu_args_print_environment(&args, out);
+	fflush(out);
+	assert_string_equal(text, "LD_PRELOAD=/lib/x.so "
+				  "'OUTGUARD_TRAP_SOCKET=/a b&'\\''/trap.sock'\n");
+	rewind(out);
+	qemu_args_print_libvirt(&args, out);
+	fflush(out);
+	assert_non_null(strstr(text, "  <qemu:env name='LD_PRELOAD' value='/lib/x.so'/>\n"
+				     "  <qemu:env name='OUTGUARD_TRAP_SOCKET' "
+				     "value='/a b&amp;&apos;/trap.sock'/>\n"
+				     "</qemu:commandline>\n"));
+	rewind(out);
+	qemu_args_print_json(&args, out);
+	fclose(out);
+	object = json_tokener_parse(text);
+	environment = json_object_object_get(object, "environment");
+	assert_string_equal(json_object_get_string(json_object_object_get(environment, "LD_"
+										       "PRELOAD")),
+			    "/lib/x.so");
+	json_object_put(object);
+}
+
 #define LONG \
 	"/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
@@ -130,20 +163,13 @@ static const struct {
 	unsigned int memory_mib, vault_mib, mailbox_mib;
 	int code;
 } checks[] = {
-	{ "/run/og", 64, 8, 2, 0 },
-	{ "/run/og", 1 << 20, 1024, 1024, 0 },
-	{ NULL, 512, 32, 4, -EINVAL },
-	{ "", 512, 32, 4, -EINVAL },
-	{ "run/og", 512, 32, 4, -EINVAL },
-	{ "/run/o\ng", 512, 32, 4, -EINVAL },
-	{ LONG "/0123456789", 512, 32, 4, 0 },
-	{ LONG "/0123456789a", 512, 32, 4, -ENAMETOOLONG },
-	{ "/run/og", 63, 32, 4, -EINVAL },
-	{ "/run/og", 512, 4, 4, -EINVAL },
-	{ "/run/og", 512, 33, 4, -EINVAL },
-	{ "/run/og", 512, 2048, 4, -EINVAL },
-	{ "/run/og", 512, 32, 1, -EINVAL },
-	{ "/run/og", 512, 32, 3, -EINVAL },
+	{ "/run/og", 64, 8, 2, 0 },	      { "/run/og", 1 << 20, 1024, 1024, 0 },
+	{ NULL, 512, 32, 4, -EINVAL },	      { "", 512, 32, 4, -EINVAL },
+	{ "run/og", 512, 32, 4, -EINVAL },    { "/run/o\ng", 512, 32, 4, -EINVAL },
+	{ LONG "/012345678", 512, 32, 4, 0 }, { LONG "/0123456789", 512, 32, 4, -ENAMETOOLONG },
+	{ "/run/og", 63, 32, 4, -EINVAL },    { "/run/og", 512, 4, 4, -EINVAL },
+	{ "/run/og", 512, 33, 4, -EINVAL },   { "/run/og", 512, 2048, 4, -EINVAL },
+	{ "/run/og", 512, 32, 1, -EINVAL },   { "/run/og", 512, 32, 3, -EINVAL },
 };
 
 static void test_check(void **state)
@@ -220,6 +246,7 @@ int main(void)
 		cmocka_unit_test(test_quoting),
 		cmocka_unit_test(test_libvirt_has_no_machine),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_prepare),
 	};
