@@ -14,6 +14,8 @@
  *	online	brings all CPUs and all memory that were plugged in into use: "N cpus N MiB"
  *	fill N	takes N MiB of memory for good
  *	scribble N	fills the mailbox (the smaller ivshmem device's memory) with random bytes, N times
+ *	module WORDS	loads /module.ko with these parameters, and takes it out again: "store_ns N back_ns N", its own
+ *	put FILE TEXT	writes the text into the file: "ok", or the error's text
  *	reboot	as reboot -f; no answer
  *	kexec W	the kernel /vmlinuz with the initial file system /inner in this one's place, with the word W; an answer if that fails
  *
@@ -271,6 +273,50 @@ static void scribble(int n, char *buf, size_t size)
 	snprintf(buf, size, "scribbled");
 }
 
+static unsigned long module_number(const char *name)
+{
+	char path[128], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/unguard/parameters/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return 0;
+	close(fd);
+	return strtoul(text, NULL, 10);
+}
+
+static void run_module(const char *words, char *buf, size_t size)
+{
+	int fd = open("/module.ko", O_RDONLY | O_CLOEXEC);
+
+	if (syscall(SYS_finit_module, fd, words, 0) < 0) {
+		snprintf(buf, size, "%s", strerror(errno));
+		close(fd);
+		return;
+	}
+	close(fd);
+	snprintf(buf, size, "store_ns %lu back_ns %lu", module_number("store_ns"),
+		 module_number("back_ns"));
+	syscall(SYS_delete_module, "unguard", O_NONBLOCK);
+}
+
+static void put_text(char *words, char *buf, size_t size)
+{
+	char *text = strchr(words, ' ');
+	int fd;
+
+	if (text)
+		*text++ = '\0';
+	fd = open(words, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0 || !text || write(fd, text, strlen(text)) < 0)
+		snprintf(buf, size, "%s", strerror(errno));
+	else
+		snprintf(buf, size, "ok");
+	if (fd >= 0)
+		close(fd);
+}
+
 static void start_kernel(const char *word, char *buf, size_t size)
 {
 	int image = open("/vmlinuz", O_RDONLY | O_CLOEXEC),
@@ -310,6 +356,10 @@ static void obey(char *command, char *buf, size_t size)
 		fill(atol(word), buf, size);
 	else if (strncmp(command, "scribble", 8) == 0)
 		scribble(atoi(word), buf, size);
+	else if (strncmp(command, "module", 6) == 0)
+		run_module(word, buf, size);
+	else if (strncmp(command, "put ", 4) == 0)
+		put_text(word, buf, size);
 	else if (strcmp(command, "reboot") == 0)
 		reboot(RB_AUTOBOOT);
 	else if (strncmp(command, "kexec", 5) == 0)
@@ -324,6 +374,7 @@ int main(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
+	mount("tracing", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	mkdir("/c", 0755);
 	counts = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	resting = (volatile sig_atomic_t *)(counts + MAX_LOAD);

@@ -10,13 +10,15 @@ clean_up_tiny() {
     for pid in "${tiny_qemus[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 }
 
-# tiny_make KERNEL [TIMES]: the initial file system, which has another one and a kernel inside for kexec, so many times over.
+# tiny_make KERNEL [TIMES]: the initial file system, which has another one and a kernel inside for kexec, so many times over. TINY_MODULE:
+# a module for its command "module".
 tiny_make() {
     local kernel=$1 tree=$work/tree i
     [[ $kernel == built-* ]] || lab/add-kernel --kernel "$kernel" || die "the lab has no kernel $kernel"
     mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
     cp "${build%/sanitize*}/tests/guest/tiny" "$tree/init"
     mknod "$tree/dev/console" c 5 1
+    [ -z "${TINY_MODULE:-}" ] || cp "$TINY_MODULE" "$tree/module.ko"
     pack() { (cd "$tree" && find . | cpio --quiet -o -H newc >"$work/tiny-$kernel.cpio"); }
     pack
     for i in $(seq "${2:-1}"); do
@@ -28,9 +30,9 @@ tiny_make() {
 }
 
 # tiny_start NAME [QEMU ARGS...]: sets vm, dir and qemu_pid. TINY_KERNEL, TINY_MEMORY (MiB), TINY_APPEND (for the
-# kernel) and TINY_PRELOAD may say more.
+# kernel) TINY_PRELOAD and TINY_TRAP (not empty: outguard's library is preloaded) may say more.
 tiny_start() {
-    local kernel=${TINY_KERNEL:-6.1-cloud} accel=(-accel 'tcg,thread=multi' -cpu 'max,cx16=off') clock=tsc=reliable words
+    local kernel=${TINY_KERNEL:-6.1-cloud} accel=(-accel 'tcg,thread=multi' -cpu 'max,cx16=off') clock=tsc=reliable words environment=()
     vm=$1 dir=$work/vm-$1
     shift
     mkdir -p "$dir"
@@ -38,7 +40,9 @@ tiny_start() {
     if lab/probe-kvm --kernel "$kernel" >/dev/null 2>&1; then accel=(-accel kvm -cpu host) clock=''; fi
     eval "words=($("$outguard" qemu-args --name "$vm" --memory "${TINY_MEMORY:-512}" --dir "$dir" 2>/dev/null))"
     [ -z "${TINY_PRELOAD:-}" ] || words=("${words[@]/outguard-vault,master=off/outguard-vault,master=on}")
-    env ${TINY_PRELOAD:+LD_PRELOAD="$TINY_PRELOAD"} qemu-system-x86_64 "${accel[@]}" -nodefaults -display none -no-user-config \
+    [ -z "${TINY_PRELOAD:-}" ] || environment=(LD_PRELOAD="$TINY_PRELOAD")
+    [ -z "${TINY_TRAP:-}" ] || eval "environment=($("$outguard" qemu-args --trap --no-create --name "$vm" --dir "$dir"))"
+    env "${environment[@]}" qemu-system-x86_64 "${accel[@]}" -nodefaults -display none -no-user-config \
         "${words[@]}" -kernel "$lab_dir/$kernel/vmlinuz" -initrd "$work/tiny-$kernel.cpio" \
         -append "console=ttyS0 quiet loglevel=5 panic=-1 $clock ${TINY_APPEND:-}" -serial file:"$dir/serial.log" \
         -serial unix:"$dir/line",server=on,wait=on -qmp unix:"$dir/lab-qmp.sock",server=on,wait=off \
