@@ -51,11 +51,16 @@ static bool idt_is_right(const struct cpus *cpus, const struct cpu *cpu)
 	       (space_translate(&cpus->space, cpu->idt_base, &pa, NULL) == 0 && pa == cpus->idt);
 }
 
+static bool is_up(const struct cpu *cpu)
+{
+	return cpu->cr0 & CR0_PG && cpu->efer & EFER_LMA;
+}
+
 unsigned int cpus_judge(const struct cpus *cpus, const struct cpu *cpu)
 {
 	unsigned int found = 0;
 
-	if (!(cpu->cr0 & CR0_PG) || !(cpu->efer & EFER_LMA))
+	if (!is_up(cpu))
 		return 0;
 	if (!tables_are_right(cpus, cpu))
 		found |= CPUS_TABLES;
@@ -78,7 +83,7 @@ static void learn(struct cpus *cpus, const struct cpu *cpu, size_t n)
 	uint64_t cr4 = CR4_SMEP | CR4_SMAP;
 
 	for (size_t i = 0; i < n; i++) {
-		if (cpu[i].cr0 & CR0_PG && cpu[i].efer & EFER_LMA)
+		if (is_up(&cpu[i]))
 			cr4 &= cpu[i].cr4;
 		cpus->virtualises = cpus->virtualises || cpu[i].cr4 & CR4_VMXE ||
 				    cpu[i].efer & EFER_SVME;
@@ -99,7 +104,7 @@ bool cpus_look(struct cpus *cpus, const struct cpu *cpu, size_t n, char *buf, si
 		unsigned int found = cpus_judge(cpus, &cpu[i]);
 		unsigned int both = found & cpus->last[i], fresh = both & ~cpus->told[i];
 
-		cpus->known[i] = cpus->known[i] || !found;
+		cpus->known[i] = cpus->known[i] || (is_up(&cpu[i]) && !found);
 		if (!cpus->known[i])
 			continue;
 		cpus->last[i] = (uint8_t)found;

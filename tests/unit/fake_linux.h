@@ -255,6 +255,8 @@ struct task_struct *fake_current __asm__("percpu.current_task");
 
 #include "guard/describe.c"
 
+#include "guard/kill.c"
+
 #include "guard/view.c"
 
 #include "guard/actor.c"
@@ -410,6 +412,14 @@ int send_sig(int signal, void *task, int from_kernel)
 	assert(signal == SIGKILL && task == &fake.task && from_kernel);
 	fake.n_signals++;
 	return 0;
+}
+
+void *find_task_by_vpid(int pid)
+{
+	assert(fake.rcu_depth);
+	if (fake.init.pid == (uint32_t)pid)
+		return &fake.init;
+	return fake.task.pid == (uint32_t)pid ? &fake.task : NULL;
 }
 
 /* As the kernel: from the end of the buffer, and an error pointer where it does not fit. */

@@ -2091,6 +2091,35 @@ static void test_reads_elsewhere(void **state)
 	told(WRITE, WRITE);
 	assert_int_equal(guard_file_open(&truncated), -EPERM);
 	told(READ | TRUNCATE, TRUNCATE);
+/* Processes that the host names: each if it is the one that started then, never the guest's first. */
+static void test_kill_asked(void **state)
+{
+	struct guard_vault *header = the_vault();
+
+	(void)state;
+	fake.init.pid = fake.init.tgid = 1;
+	assert_false(kill_asked());
+	header->kills[0].pid = fake.task.pid;
+	header->kills[0].start_ns =
+		fake.task.start_boottime + 1; /* one that had its number before */
+	header->kills[1].pid = 12345; /* none */
+	header->kills[2].pid = fake.init.pid;
+	header->kills[2].start_ns = fake.init.start_boottime;
+	header->n_kills = 3;
+	header->kill = 77;
+	assert_true(kill_asked());
+	assert_int_equal(fake.n_signals, 0);
+	assert_int_equal(the_mailbox()->kill_done, 77);
+	assert_false(kill_asked());
+	header->kills[0].start_ns = fake.task.start_boottime;
+	header->kill = 78;
+	assert_true(kill_asked());
+	assert_int_equal(fake.n_signals, 1);
+	header->n_kills = 0xffffffff; /* not that many */
+	header->kill = 79;
+	assert_true(kill_asked());
+	assert_int_equal(fake.n_signals, 2);
+	assert_int_equal(fake.rcu_depth, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -2152,6 +2181,7 @@ int main(void)
 		TEST(test_ask),
 		TEST(test_table_changes),
 		TEST(test_any_vault),
+		TEST(test_kill_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#undef NDEBUG
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sentry/copies.h"
+
+#define MIB (1ULL << 20)
+#define MS 1000000ULL
+#define RAM_SIZE (8 * MIB)
+#define BASE 0xffffffff80000000ULL /* 4 KiB pages, read-only, from gpa 2 MiB on */
+#define PAGES 16
+#define RANGE (PAGES * 4096ULL)
+
+static uint8_t *bytes;
+static struct ram ram;
+static const struct space space = { .ram = &ram, .root = 0x1000 };
+static struct copies copies;
+static enum copies_verdict verdict; /* of the bytes from `site` on */
+static uint64_t site, now;
+static size_t site_size;
+
+static uint64_t *at(uint64_t gpa)
+{
+	return (uint64_t *)(bytes + gpa);
+}
+
+static uint8_t *live(uint64_t offset)
+{
+	return bytes + 2 * MIB + offset;
+}
+
+static enum copies_verdict judge(uint64_t va, uint64_t *ret_va, size_t *ret_size, void *data)
+{
+	(void)data;
+	if (va - site >= site_size)
+		return COPIES_FOREIGN;
+	*ret_va = site;
+	*ret_size = site_size;
+	return verdict;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	bytes = calloc(1, RAM_SIZE);
+	assert_non_null(bytes);
+	ram = (struct ram){ .ranges = { { 0, RAM_SIZE, bytes, 0 } }, .n_ranges = 1 };
+	*at(0x1000 + 511 * 8) = 0x2000 | 3;
+	*at(0x2000 + 510 * 8) = 0x3000 | 3;
+	*at(0x3000) = 0x4000 | 3;
+	for (uint64_t i = 0; i < PAGES; i++)
+		*at(0x4000 + i * 8) = (2 * MIB + i * 4096) | 1;
+	for (uint64_t i = 0; i < RANGE; i++)
+		*live(i) = (uint8_t)(i * 7);
+	copies_init(&copies, &space, judge, NULL);
+	assert_int_equal(copies_add(&copies, "one", BASE + 16, 3 * 4096, true), 0);
+	assert_int_equal(copies_add(&copies, "two", BASE + 8 * 4096, 4 * 4096, false), 0);
+	site = site_size = 0;
+	now = 0;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	copies_clear(&copies);
+	free(bytes);
+	return 0;
+}
+
+/* Looks round by small pieces until all has been looked at, and doubts are due. Returns whether there is news. */
+static bool look_round(void)
+{
+	uint64_t rounds = copies.rounds;
+	bool news = false;
+
+	while (copies.rounds < rounds + 2) {
+		news = copies_look(&copies, 1000, now) || news;
+		now += MS;
+	}
+	for (unsigned int i = 0; i < 100; i++) {
+		news = copies_look(&copies, 0, now) || news;
+		now += MS;
+	}
+	return news;
+}
+
+static void tell(void)
+{
+	for (size_t i = 0; i < copies.n_differences; i++)
+		copies.difference[i].told = true;
+}
+
+static void test_nothing(void **state)
+{
+	(void)state;
+	assert_false(look_round());
+	/* beside the ranges */
+	*live(15) ^= 1;
+	*live(16 + 3 * 4096) ^= 1;
+	*live(8 * 4096 - 1) ^= 1;
+	*live(12 * 4096) ^= 1;
+	assert_false(look_round());
+}
+
+/* Every byte of a range is looked at: first, last, at pages' ends. */
+static void test_bytes(void **state)
+{
+	static const uint64_t where[] = { 16,	    4095,     4096,	    16 + 3 * 4096 - 1,
+					  8 * 4096, 9 * 4096, 12 * 4096 - 1 };
+
+	(void)state;
+	for (size_t i = 0; i < 7; i++) {
+		uint8_t was = *live(where[i]);
+
+		*live(where[i]) ^= 0xff;
+		assert_true(look_round());
+		assert_int_equal(copies.n_differences, 1);
+		assert_int_equal(copies.difference[0].va, BASE + where[i]);
+		assert_int_equal(copies.difference[0].size, 1);
+		assert_int_equal(copies.difference[0].expected[0], was);
+		assert_int_equal(copies.difference[0].found[0], was ^ 0xff);
+		assert_int_equal(copies.difference[0].code, where[i] < 8 * 4096);
+		tell();
+		assert_false(look_round()); /* told once */
+		*live(where[i]) = 0xaa;
+		if (was == 0xaa)
+			*live(where[i]) = 0xab;
+		assert_true(look_round()); /* something else stands there */
+		tell();
+		*live(where[i]) = was;
+		assert_false(look_round());
+		assert_int_equal(copies.n_differences, 0);
+	}
+}
+
+static void test_long(void **state)
+{
+	(void)state;
+	memset(live(5000), 0xcc, 20);
+	assert_true(look_round());
+	for (uint64_t i = 5000; i < 5020; i++) {
+		bool found = *live(i) == (uint8_t)(i * 7);
+
+		for (size_t j = 0; j < copies.n_differences; j++)
+			found = found ||
+				BASE + i - copies.difference[j].va < copies.difference[j].size;
+		assert_true(found);
+	}
+	tell();
+	assert_false(look_round());
+	/* more than can be told */
+	memset(live(8 * 4096), 0xcc, 4096);
+	assert_true(look_round());
+	assert_int_equal(copies.n_differences, COPIES_MAX_DIFFERENCES);
+	assert_true(copies.more);
+}
+
+/* What the owner accepts is none; what may be under way is given time; what changes meanwhile is forgotten. */
+static void test_sites(void **state)
+{
+	(void)state;
+	site = BASE + 5000;
+	site_size = 5;
+	verdict = COPIES_ACCEPTED;
+	memset(live(5000), 0xcc, 5);
+	assert_false(look_round());
+	*live(4999) ^= 1; /* right beside it */
+	assert_true(look_round());
+	assert_int_equal(copies.difference[0].va, BASE + 4999);
+	assert_int_equal(copies.difference[0].size, 1);
+	tell();
+	verdict = COPIES_AGAIN;
+	assert_false(look_round());
+	now += 4000 * MS;
+	assert_true(look_round());
+	assert_int_equal(copies.n_differences, 2);
+}
+
+static void test_under_way(void **state)
+{
+	(void)state;
+	site = BASE + 5000;
+	site_size = 5;
+	verdict = COPIES_FOREIGN;
+	memset(live(5000), 0xcc, 5);
+	copies_look(&copies, RANGE, now);
+	assert_int_equal(copies.n_doubts, 1);
+	verdict = COPIES_AGAIN; /* it changes again */
+	now += 30 * MS;
+	assert_false(copies_look(&copies, 0, now));
+	now += 2000 * MS;
+	assert_false(copies_look(&copies, 0, now));
+	verdict = COPIES_ACCEPTED;
+	now += 2000 * MS;
+	assert_false(copies_look(&copies, 0, now));
+	assert_int_equal(copies.n_doubts, 0);
+	assert_int_equal(copies.n_differences, 0);
+}
+
+static void test_mapping(void **state)
+{
+	(void)state;
+	*at(0x4000 + 9 * 8) |= 0x60; /* the CPU's */
+	assert_false(look_round());
+	*at(0x4000 + 9 * 8) |= 2;
+	while (!copies_look(&copies, 1000, now))
+		now += MS;
+	assert_int_equal(copies.mapping, COPIES_WRITABLE);
+	copies.mapping_told = true;
+	assert_false(look_round());
+	*at(0x4000 + 9 * 8) &= ~2ULL;
+	assert_false(look_round());
+	assert_false(copies.mapping_told);
+	/* the same bytes, elsewhere */
+	memcpy(bytes + 4 * MIB, live(9 * 4096), 4096);
+	*at(0x4000 + 9 * 8) = (4 * MIB) | 1;
+	while (!copies_look(&copies, 1000, now))
+		now += MS;
+	assert_int_equal(copies.mapping, COPIES_ELSEWHERE);
+	assert_in_range(copies.mapping_va, BASE + 9 * 4096 - 1000, BASE + 9 * 4096);
+}
+
+static void test_add(void **state)
+{
+	(void)state;
+	assert_int_equal(copies_add(&copies, "none", BASE + RANGE, 4096, false), -EFAULT);
+	assert_int_equal(copies_add(&copies, "half", BASE + RANGE - 4096, 8192, false), -EFAULT);
+	assert_int_equal(copies_add(&copies, "empty", BASE, 0, false), -EFAULT);
+	assert_null(copies_expected(&copies, BASE, 1));
+	assert_null(copies_expected(&copies, BASE + 16 + 3 * 4096 - 4, 5));
+	assert_int_equal(copies_expected(&copies, BASE + 17, 1)[0], (uint8_t)(17 * 7));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_nothing),   TEST(test_bytes),	  TEST(test_long), TEST(test_sites),
+		TEST(test_under_way), TEST(test_mapping), TEST(test_add),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
