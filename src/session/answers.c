@@ -168,8 +168,8 @@ static void run(struct session *session, const struct policy_answer *answer,
 		return;
 	r = !session->answers.commands
 		    ? -EPIPE
-		    : commands_run(session->answers.commands, answer->command, answer->n_command,
-				   variables->list, json, size);
+		    : commands_run(session->answers.commands, (const char *const *)answer->command,
+				   answer->n_command, variables->list, json, size);
 	if (r < 0)
 		leave_out(session, answer->command[0],
 			  r == -EAGAIN ? "too many commands wait already" : strerror(-r));

@@ -167,15 +167,26 @@ static void take_message(struct child children[COMMANDS_AT_ONCE], bool *closed)
 	}
 }
 
-/* Until the session is gone and the last command has ended. */
+static bool is_left(void)
+{
+	struct pollfd fd = { .fd = CHANNEL };
+
+	return poll(&fd, 1, 0) == 1 && fd.revents & (POLLHUP | POLLERR);
+}
+
+/* Until the session is gone and the last command has ended: what still waits then has as long as one may run. */
 static void help(void)
 {
 	struct child children[COMMANDS_AT_ONCE] = { 0 };
+	uint64_t last_ns = 0;
 	bool closed = false, any;
 
 	while (wait_for_any(children, &any, closed)) {
 		uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
+		if (!last_ns && is_left())
+			last_ns = now + COMMANDS_SECONDS * 1000000000ULL;
+		closed = closed || (last_ns && now >= last_ns);
 		for (size_t i = 0; i < COMMANDS_AT_ONCE; i++)
 			look_after(&children[i], now);
 		if (any)
@@ -245,7 +256,7 @@ static void put_text(FILE *to, const char *text, uint32_t *n)
 	++*n;
 }
 
-int commands_run(struct commands *commands, char *const argv[], size_t n_arguments,
+int commands_run(struct commands *commands, const char *const argv[], size_t n_arguments,
 		 const char *const environment[], const char *input, size_t size)
 {
 	_cleanup_(freep) char *bytes = NULL;

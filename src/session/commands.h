@@ -18,7 +18,7 @@ struct commands;
 /* To be called while this process may still make processes that run programs. */
 int commands_new(struct commands **ret, struct error *err);
 
-/* Those that run go on to their end. Accepts NULL. Returns NULL. */
+/* Those that run go on to their end; those that wait are started if that is soon. Accepts NULL. Returns NULL. */
 struct commands *commands_free(struct commands *commands);
 
 /*
@@ -26,7 +26,7 @@ struct commands *commands_free(struct commands *commands);
  * @environment ("NAME=value", NULL at its end), and / as its directory. Does not block. -EAGAIN when too much waits, -E2BIG when it is
  * too long, -EPIPE when the process that should start it is gone. When more than COMMANDS_AT_ONCE run, it waits for its turn.
  */
-int commands_run(struct commands *commands, char *const argv[], size_t n_arguments,
+int commands_run(struct commands *commands, const char *const argv[], size_t n_arguments,
 		 const char *const environment[], const char *input, size_t size);
 
 #endif
