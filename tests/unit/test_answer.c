@@ -51,12 +51,15 @@ static void test_defaults(void **state)
 
 static void test_all(void **state)
 {
-	struct policy *policy =
-		take(WITH("{freeze: no, kill-container: yes, dump: /d, command: [/bin/x, -y, \"a "
-			  "b\"]}") "on-tampering:\n  restore: [hooks, kernel]\n  freeze: true\n"
-				   "  dump: {directory: /e, format: plain}\n  command: /bin/z\n"
-				   "sentry: {hooks: 1ms, kernel: 1s, registers: off, vault: "
-				   "3600s}\n");
+	struct policy *policy = take(WITH("{freeze: no, kill-container: yes, dump: /d, command: "
+					  "[/bin/x, -y, \"a "
+					  "b\"]}") "on-tampering:\n  restore: [hooks, kernel]\n  "
+						   "freeze: true\n"
+						   "  dump: {directory: /e, format: plain}\n  "
+						   "command: /bin/z\n"
+						   "sentry: {hooks: 1ms, kernel: 1s, registers: "
+						   "off, vault: "
+						   "3600s}\n");
 	const struct policy_answer *answer = policy->rules[0].answer;
 
 	(void)state;

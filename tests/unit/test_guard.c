@@ -2091,6 +2091,8 @@ static void test_reads_elsewhere(void **state)
 	told(WRITE, WRITE);
 	assert_int_equal(guard_file_open(&truncated), -EPERM);
 	told(READ | TRUNCATE, TRUNCATE);
+}
+
 /* Processes that the host names: each if it is the one that started then, never the guest's first. */
 static void test_kill_asked(void **state)
 {
