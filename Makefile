@@ -42,7 +42,7 @@ sentry := anchors sites patchable probes copies cpus sentry
 session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life traps commands kills answers tampering session
 daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
-	cmd_policy_load cmd_run cmd_qemu_args cmd_version
+	cmd_policy_load cmd_policy_show cmd_maintenance cmd_run cmd_qemu_args cmd_version
 
 # The guard: runs in the guest kernel. See src/guard/kernel.h.
 GUARD := ring describe actor match judge attempt file inode mount view kill

@@ -56,7 +56,7 @@ static enum outcome connect_daemon(int *ret, struct error *err)
 enum outcome call_request(struct control_request *ret, enum control_verb verb, const char *name,
 			  struct error *err)
 {
-	*ret = (struct control_request){ .verb = verb, .last = UINT32_MAX };
+	*ret = (struct control_request){ .verb = verb, .last = UINT32_MAX, .minutes = UINT32_MAX };
 	if (!name)
 		return OUTCOME_DONE;
 	if (!control_name_is_good(name)) {

@@ -17,7 +17,8 @@ struct command {
 };
 
 extern const struct command cmd_attach, cmd_detach, cmd_events, cmd_policy_check, cmd_policy_load,
-	cmd_profile, cmd_qemu_args, cmd_run, cmd_status, cmd_version;
+	cmd_policy_show, cmd_maintenance, cmd_profile, cmd_qemu_args, cmd_run, cmd_status,
+	cmd_version;
 
 #define COMMAND_HELP_OPTION                    \
 	{                                      \

@@ -8,8 +8,9 @@
 #include "util/cleanup.h"
 
 static const struct command *const commands[] = {
-	&cmd_attach,	   &cmd_detach,	     &cmd_status, &cmd_events,	  &cmd_profile,
-	&cmd_policy_check, &cmd_policy_load, &cmd_run,	  &cmd_qemu_args, &cmd_version,
+	&cmd_attach,	  &cmd_detach,	     &cmd_status,      &cmd_events,
+	&cmd_profile,	  &cmd_policy_check, &cmd_policy_load, &cmd_policy_show,
+	&cmd_maintenance, &cmd_run,	     &cmd_qemu_args,   &cmd_version,
 };
 
 static void print_usage(FILE *out)

@@ -197,6 +197,14 @@ static void load_policy(struct asker *asker, const struct control_request *reque
 		ask_many(asker, request);
 }
 
+static void maintenance(struct asker *asker, const struct control_request *request)
+{
+	struct vm *vm = need_vm(asker, request->name);
+
+	if (vm)
+		ask_one(asker, vm, request);
+}
+
 static void follow(struct asker *asker, const struct control_request *request)
 {
 	if (*request->name && !roster_find(asker->askers->roster, request->name))
@@ -210,9 +218,10 @@ static void follow(struct asker *asker, const struct control_request *request)
 static void on_request(struct client *client, const struct control_request *request, void *data)
 {
 	static void (*const handlers[])(struct asker *, const struct control_request *) = {
-		[CONTROL_ATTACH] = attach,   [CONTROL_DETACH] = detach,
-		[CONTROL_STATUS] = status,   [CONTROL_EVENTS] = follow,
-		[CONTROL_PROFILE] = profile, [CONTROL_POLICY_LOAD] = load_policy,
+		[CONTROL_ATTACH] = attach,	     [CONTROL_DETACH] = detach,
+		[CONTROL_STATUS] = status,	     [CONTROL_EVENTS] = follow,
+		[CONTROL_PROFILE] = profile,	     [CONTROL_POLICY_LOAD] = load_policy,
+		[CONTROL_MAINTENANCE] = maintenance,
 	};
 
 	_Static_assert(ARRAY_SIZE(handlers) == CONTROL_N_VERBS, "each verb has a handler");

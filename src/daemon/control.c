@@ -20,6 +20,7 @@ enum {
 	LAST = 1 << 6,
 	ALLOW_PARTIAL = 1 << 7,
 	HOT_PLUG = 1 << 8,
+	MINUTES = 1 << 9,
 };
 
 static const struct verb {
@@ -32,6 +33,7 @@ static const struct verb {
 	[CONTROL_EVENTS] = { "events", 0, NAME | FOLLOW | TEXT | LAST },
 	[CONTROL_PROFILE] = { "profile", NAME, 0 },
 	[CONTROL_POLICY_LOAD] = { "policy-load", POLICY, NAME },
+	[CONTROL_MAINTENANCE] = { "maintenance", NAME | MINUTES, 0 },
 };
 _Static_assert(ARRAY_SIZE(verbs) == CONTROL_N_VERBS, "each verb says what it takes");
 
@@ -65,6 +67,8 @@ static const struct member members[] = {
 	  "a number from 0" },
 	FLAG(allow_partial),
 	FLAG(hot_plug),
+	{ "minutes", json_type_int, offsetof(struct control_request, minutes), sizeof(uint32_t),
+	  "a number of minutes; 0 ends it" },
 };
 
 bool control_name_is_good(const char *name)
@@ -138,8 +142,8 @@ static int find_verb(struct json_object *object, enum control_verb *ret, struct 
 		}
 	}
 	return error_set(err, -EINVAL,
-			 "give a verb: attach, detach, status, events, profile or "
-			 "policy-load");
+			 "give a verb: attach, detach, status, events, profile, "
+			 "policy-load or maintenance");
 }
 
 struct json_object *control_object(const char *line, size_t size)
@@ -164,7 +168,7 @@ struct json_object *control_object(const char *line, size_t size)
 int control_parse(struct control_request *ret, const char *line, size_t size, struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *object = control_object(line, size);
-	struct control_request request = { .last = UINT32_MAX };
+	struct control_request request = { .last = UINT32_MAX, .minutes = UINT32_MAX };
 	unsigned int seen = 0;
 	int r;
 

@@ -28,8 +28,9 @@ enum control_verb {
 	CONTROL_EVENTS,
 	CONTROL_PROFILE,
 	CONTROL_POLICY_LOAD,
+	CONTROL_MAINTENANCE,
 };
-#define CONTROL_N_VERBS 6
+#define CONTROL_N_VERBS 7
 
 struct control_request {
 	enum control_verb verb;
@@ -41,6 +42,7 @@ struct control_request {
 	bool hot_plug; /* attach: a VM without our devices gets them */
 	bool follow, text; /* events: go on; as text, not JSON */
 	uint32_t last; /* events: at most that many of those kept */
+	uint32_t minutes; /* maintenance: how long; 0: it ends */
 };
 
 DEFINE_CLEANUP(struct json_object *, json_object_put)

@@ -280,6 +280,20 @@ static struct json_object *trap_facts(const struct session *session)
 }
 
 /* What there is only while the guard is in place. */
+/* The guest itself, as far as guest-integrity watches over it. */
+static struct json_object *guest_facts(const struct session *session)
+{
+	uint64_t until = session->maintenance_until_ns, now = clock_ns(CLOCK_MONOTONIC);
+	struct json_object *to = json_object_new_object();
+
+	put_bool(to, "resolved", session->guest->resolved);
+	put_number(to, "entries", session->guest->n_entries);
+	put_bool(to, "maintenance", until != 0);
+	if (until > now)
+		put_number(to, "maintenance_minutes_left", (until - now) / 60000000000ULL + 1);
+	return to;
+}
+
 static void put_guard(struct json_object *to, const struct session *session)
 {
 	struct json_object *guard = json_object_new_object();
@@ -300,6 +314,7 @@ static void put_guard(struct json_object *to, const struct session *session)
 	put_number(guard, "code_bytes", session->arm.code_size);
 	put(guard, "trap", trap_facts(session));
 	put(to, "guard", guard);
+	put(to, "guest", guest_facts(session));
 	put(to, "cost", cost_facts(session->profile, &session->arm));
 	put(to, "cache", cache_facts(session));
 	put(to, "containers", containers_facts(session));

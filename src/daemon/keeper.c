@@ -165,6 +165,11 @@ static struct json_object *answer(struct keeper *keeper, const char *line, size_
 		return load_policy(keeper, request.policy);
 	case CONTROL_DETACH:
 		return detach(keeper);
+	case CONTROL_MAINTENANCE:
+		session_maintain(keeper->session, request.minutes);
+		reply = control_done();
+		json_object_object_add(reply, "vm", facts_session(keeper->session));
+		return reply;
 	case CONTROL_ATTACH:
 	case CONTROL_EVENTS:
 		break;

@@ -371,6 +371,26 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	return 0;
 }
 
+void session_maintain(struct session *session, unsigned int minutes)
+{
+	bool was = session->maintenance_until_ns != 0;
+
+	if (minutes > SESSION_MAX_MAINTENANCE)
+		minutes = SESSION_MAX_MAINTENANCE;
+	session->maintenance_until_ns =
+		minutes ? clock_ns(CLOCK_MONOTONIC) + minutes * 60000000000ULL : 0;
+	if (session->state == SESSION_GUARDING)
+		set_flags(session, session->policy);
+	if (minutes)
+		tell_notice(session, "maintenance-began", POLICY_SEVERITY_MEDIUM, NULL,
+			    "maintenance for %u minutes: what guest-integrity refuses to the "
+			    "guest's own processes is only reported",
+			    minutes);
+	else if (was)
+		tell_notice(session, "maintenance-ended", POLICY_SEVERITY_LOW, NULL,
+			    "maintenance is over: guest-integrity is as the policy says");
+}
+
 bool session_is_settled(const struct session *session)
 {
 	return session->state == SESSION_GUARDING && session->swept &&
@@ -606,6 +626,9 @@ bool session_poll(struct session *session)
 	bool any = handle_machine_events(session);
 
 	answers_poll(session, clock_ns(CLOCK_MONOTONIC));
+	if (session->maintenance_until_ns &&
+	    clock_ns(CLOCK_MONOTONIC) >= session->maintenance_until_ns)
+		session_maintain(session, 0);
 	if (session->state == SESSION_WAITING)
 		try_to_arm(session);
 	if (session->state == SESSION_GUARDING)

@@ -195,6 +195,13 @@ struct session *session_hand_over(struct session *session);
  */
 int session_load_policy(struct session *session, struct policy *policy, struct error *err);
 
+/*
+ * For so many minutes (at most SESSION_MAX_MAINTENANCE; 0: no more) what guest-integrity refuses to the guest's own processes is only
+ * reported. Told when it begins and when it ends.
+ */
+#define SESSION_MAX_MAINTENANCE (7 * 24 * 60)
+void session_maintain(struct session *session, unsigned int minutes);
+
 /* Has every container been resolved for the policy that was loaded last? */
 bool session_is_settled(const struct session *session);
 
