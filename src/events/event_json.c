@@ -67,7 +67,9 @@ static void put_event(struct json_writer *w, const struct event *event)
 	event->attempt ? JSON_PUT(w, "[\"intrusion_detection\"]") : JSON_PUT(w, "[\"file\"]");
 	JSON_KEY(w, "type");
 	JSON_PUT(w, "[");
-	json_writer_string(w, event->already_open ? "info" : ecs_type(event->operation));
+	json_writer_string(w, event->already_open ? "info"
+			      : event->attempt	  ? "access"
+						  : ecs_type(event->operation));
 	JSON_PUT(w, ",");
 	json_writer_string(w, event->denied ? "denied" : "allowed");
 	JSON_PUT(w, "]");

@@ -491,13 +491,43 @@ static void test_long(void **state)
 	json_object_put(object);
 }
 
+/* Attempts on the guest as a whole: on no file, on a process, on a device. */
+static void attempted(struct event *event)
+{
+	event->operation = 0;
+	event->attempt = "module-load";
+	event->rule = "guest-integrity/modules";
+	event->process.from_container = true;
+	memset(&event->file, 0, sizeof(event->file));
+}
+
+static void traced(struct event *event)
+{
+	attempted(event);
+	event->attempt = "ptrace";
+	event->process.from_container = false;
+	event->target.pid = 77;
+	strcpy(event->target.name, "dockerd");
+}
+
+static void on_device(struct event *event)
+{
+	struct event_file file = event->file;
+
+	attempted(event);
+	event->file = file;
+	event->attempt = "block-write";
+	strcpy(event->target.detail, "block device 8:0");
+}
+
 static void print_many(size_t n, FILE *out)
 {
 	static void (*const changes[])(struct event * event) = {
-		denied_read,	 audited,      let_through,	 guest_clock_ahead, other_path,
-		outside,	 killed,       setuid_directory, without_container, huge,
-		already_open,	 renamed_away, renamed_over,	 nameless,	    in_pod,
-		in_nameless_pod, only_denied,
+		denied_read,	   audited,   let_through,  guest_clock_ahead,
+		other_path,	   outside,   killed,	    setuid_directory,
+		without_container, huge,      already_open, renamed_away,
+		renamed_over,	   nameless,  in_pod,	    in_nameless_pod,
+		only_denied,	   attempted, traced,	    on_device,
 	};
 
 	for (size_t i = 0; i < n; i++) {
@@ -509,6 +539,25 @@ static void print_many(size_t n, FILE *out)
 			changes[i / POLICY_N_OPERATIONS % ARRAY_SIZE(changes)](&event);
 		event_print_json(&event, out);
 	}
+}
+
+static void test_attempts(void **state)
+{
+	struct event event = typical;
+
+	(void)state;
+	attempted(&event);
+	_cleanup_(freep) char *line = print(&event);
+	assert_non_null(strstr(line, "\"operation\":\"module-load\""));
+	assert_non_null(strstr(line, "\"category\":[\"intrusion_detection\"]"));
+	assert_non_null(strstr(line, "\"from_container\":true"));
+	assert_null(strstr(line, "\"file\":"));
+	assert_null(strstr(line, "\"target\":"));
+	event = typical;
+	traced(&event);
+	_cleanup_(freep) char *other = print(&event);
+	assert_non_null(strstr(other, "\"target\":{\"pid\":77,\"name\":\"dockerd\"}"));
+	assert_null(strstr(other, "from_container"));
 }
 
 /* All that is said keeps to docs/events.schema.json, and what does not is found out. */
@@ -553,7 +602,7 @@ int main(void)
 		cmocka_unit_test(test_typical),	       cmocka_unit_test(test_members),
 		cmocka_unit_test(test_inode_is_exact), cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_long),	       cmocka_unit_test(test_operations),
-		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_schema),	       cmocka_unit_test(test_attempts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
