@@ -57,8 +57,8 @@ struct half {
 	struct node *nodes;
 	size_t n_slots; /* with the spare ones */
 	unsigned int bits;
-	size_t used, retired, n_bases;
-	bool told_bases; /* is GUARD_TABLE_BASES set in the word that is in force? */
+	size_t used, retired, n_bases, n_read_bases;
+	uint64_t told_bases; /* GUARD_TABLE_BASES and GUARD_TABLE_READ_BASES, in the word that is in force */
 };
 
 struct table {
@@ -108,7 +108,7 @@ static void half_clear(struct table *table, struct half *half)
 	arena_clear(table->arena, half->index);
 	free(half->nodes);
 	half->nodes = NULL;
-	half->n_slots = half->used = half->retired = half->n_bases = 0;
+	half->n_slots = half->used = half->retired = half->n_bases = half->n_read_bases = 0;
 }
 
 /* Makes the half an empty table of 2^bits slots. */
@@ -127,6 +127,12 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 	return 0;
 }
 
+static uint64_t bases_of(const struct half *half)
+{
+	return (half->n_bases ? GUARD_TABLE_BASES : 0) |
+	       (half->n_read_bases ? GUARD_TABLE_READ_BASES : 0);
+}
+
 /* What was stored before is seen before the word, and what will be stored, after it. */
 static void put_in_force(struct table *table, unsigned int live)
 {
@@ -134,9 +140,8 @@ static void put_in_force(struct table *table, unsigned int live)
 	struct half *half = &table->halves[live];
 	uint64_t word = half->at / PAGE | (uint64_t)(64 - half->bits) << 20;
 
-	half->told_bases = half->n_bases > 0;
-	if (half->told_bases)
-		word |= GUARD_TABLE_BASES;
+	half->told_bases = bases_of(half);
+	word |= half->told_bases;
 	word |= (uint64_t)++table->sequence << GUARD_TABLE_SEQUENCE_SHIFT;
 	__atomic_store_n(&vault->table, word, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -158,7 +163,7 @@ static void tell_bases(struct table *table)
 {
 	const struct half *half = &table->halves[table->live];
 
-	if (half->nodes && half->told_bases != (half->n_bases > 0))
+	if (half->nodes && half->told_bases != bases_of(half))
 		put_in_force(table, table->live);
 }
 
@@ -284,11 +289,19 @@ static bool is_base(const struct node *node)
 	       node->entry.ino; /* a pseudo file system's is looked for without being told */
 }
 
+/* A super block's mark: patterns there are for reading too. */
+static bool is_read_base(const struct node *node)
+{
+	return key_is_live(node->entry.key) && (node->entry.key & 7) == GUARD_KEY_SUPER &&
+	       node->entry.report;
+}
+
 static void retire(struct table *table, struct half *half, struct node *node)
 {
 	settle(table, half);
 	__atomic_store_n(&slot_of(table, half, node)->key, GUARD_KEY_RETIRED, __ATOMIC_RELEASE);
 	half->n_bases -= is_base(node);
+	half->n_read_bases -= is_read_base(node);
 	half->used--;
 	half->retired++;
 	arena_release(table->arena, half->index, node->block);
@@ -301,6 +314,7 @@ static void fill(struct table *table, struct half *half, struct node *node, cons
 	half->retired -= node->entry.key == GUARD_KEY_RETIRED;
 	half->used++;
 	half->n_bases += is_base(new);
+	half->n_read_bases += is_read_base(new);
 	*node = *new;
 	write_slot(slot_of(table, half, node), &new->entry);
 	table->fresh |= is_read(table, half);
@@ -312,6 +326,7 @@ static void change(struct table *table, struct half *half, struct node *node,
 {
 	settle(table, half);
 	arena_release(table->arena, half->index, node->block);
+	half->n_read_bases += (size_t)is_read_base(new) - is_read_base(node);
 	*node = *new;
 	write_slot(slot_of(table, half, node), &new->entry);
 	table->fresh |= is_read(table, half);

@@ -143,6 +143,7 @@ struct guard_exception {
 #define GUARD_TABLE_PAGE(d) ((d)&0xfffff) /* offset / 4096 */
 #define GUARD_TABLE_SHIFT(d) (((d) >> 20) & 63) /* 64 - log2(slots) */
 #define GUARD_TABLE_BASES (1ULL << 26) /* some super block has bases */
+#define GUARD_TABLE_READ_BASES (1ULL << 27) /* ... and levels for what only reads or runs */
 #define GUARD_TABLE_SEQUENCE_SHIFT 32
 #define GUARD_HASH(key, ino) ((((key) >> 6) ^ (ino)) * 0x9e3779b97f4a7c15ULL)
 

@@ -86,29 +86,36 @@ static bool is_device(uint16_t mode)
 	return (mode & (S_IFCHR | 0110000)) == S_IFCHR;
 }
 
+static __attribute__((noinline)) int open_special(const void *file)
+{
+	const void *inode = file_inode(file);
+	uint64_t super = inode_super(inode);
+	int r = is_device(inode_mode(inode)) ? attempt_device(file) : judge_pseudo(file);
+
+	return !r && maybe_watched(super, inode) ? judge_open(file, false) : r;
+}
+
+static __attribute__((noinline)) int open_to_change(const void *file)
+{
+	return maybe_watched(inode_super(file_inode(file)), NULL) ? judge_open(file, false) : 0;
+}
+
+/* Every call in here is its last, so that an open that nobody watches saves no registers. */
 int guard_file_open(void *file)
 {
 	const void *inode = file_inode(file);
 	uint64_t super = inode_super(inode);
 	uint32_t writes = file_mode(file) & FMODE_WRITE;
-	int r;
 
-	if (unlikely(is_device(inode_mode(inode)))) {
-		r = attempt_device(file);
-		if (r)
-			return r;
-	}
-	if (writes && unlikely(is_pseudo((const void *)super))) {
-		r = judge_pseudo(file);
-		if (r)
-			return r;
-	}
-	if (likely(!maybe_watched(super, inode)))
-		return 0;
-	/* Most patterns are for changes: then reading need not look for them. */
-	if (!writes && !(file_flags(file) & O_TRUNC) && !maybe_watched_for(super, inode, false))
-		return 0;
-	return judge_open(file, false);
+	if (unlikely(is_device(inode_mode(inode))) ||
+	    (writes && unlikely(is_pseudo((const void *)super))))
+		return open_special(file);
+	if (unlikely(maybe_watched_for(super, inode, false)))
+		return judge_open(file, false);
+	/* Most patterns are for changes: what only reads need not look for them. */
+	if (writes || file_flags(file) & O_TRUNC)
+		return open_to_change(file);
+	return 0;
 }
 
 /* A descriptor comes from elsewhere: over a socket, by pidfd_getfd(). */

@@ -71,7 +71,7 @@ static inline bool has_bases(uint64_t table, uint64_t super, bool changes)
 {
 	const struct guard_entry *mark;
 
-	if (likely(!(table & GUARD_TABLE_BASES)))
+	if (likely(!(table & (changes ? GUARD_TABLE_BASES : GUARD_TABLE_READ_BASES))))
 		return false;
 	mark = cache_find(vault_bytes, table, super | GUARD_KEY_SUPER, 0);
 	return mark && (changes ? READ_ONCE(mark->deny) : READ_ONCE(mark->report));

@@ -177,6 +177,18 @@ static bool model_has_bases(const struct model *model)
 	return false;
 }
 
+static bool model_has_read_bases(const struct model *model)
+{
+	for (size_t i = 0; i < N_MODEL; i++) {
+		uint64_t ino;
+
+		if (model->live[i].there && model->live[i].entry.report &&
+		    (model_key(i, &ino) & 7) == GUARD_KEY_SUPER)
+			return true;
+	}
+	return false;
+}
+
 /* What lists need in an arena: each list, text and array once. */
 struct needs {
 	bool lists[N_LISTS], texts[N_TEXTS], arrays[N_ARRAYS];
@@ -358,6 +370,7 @@ static void model_check(struct model *model)
 	}
 	check_stats(model, n);
 	assert_int_equal(!!(in_force & GUARD_TABLE_BASES), model_has_bases(model));
+	assert_int_equal(!!(in_force & GUARD_TABLE_READ_BASES), model_has_read_bases(model));
 	assert_int_equal(model->vault[model->vault_size - 1], 0);
 }
 
