@@ -233,7 +233,7 @@ static struct json_object *sentry_json(const struct session *session)
 
 	sentry_get_facts(session->sentry, &facts);
 	elapsed = elapsed > facts.since_ns ? elapsed - facts.since_ns : 1;
-	put_text(to, "notices_by", "period");
+	put_text(to, "notices_by", session->traps.in_force ? "trap" : "period");
 	put_number(to, "hooks_ms", facts.periods.ns[SENTRY_HOOKS] / 1000000);
 	put_number(to, "kernel_ms", facts.periods.ns[SENTRY_KERNEL] / 1000000);
 	put_number(to, "registers_ms", facts.periods.ns[SENTRY_REGISTERS] / 1000000);
@@ -279,7 +279,6 @@ static struct json_object *trap_facts(const struct session *session)
 	return to;
 }
 
-/* What there is only while the guard is in place. */
 /* The guest itself, as far as guest-integrity watches over it. */
 static struct json_object *guest_facts(const struct session *session)
 {
@@ -294,6 +293,7 @@ static struct json_object *guest_facts(const struct session *session)
 	return to;
 }
 
+/* What there is only while the guard is in place. */
 static void put_guard(struct json_object *to, const struct session *session)
 {
 	struct json_object *guard = json_object_new_object();

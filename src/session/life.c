@@ -179,6 +179,16 @@ bool life_goes_on(struct session *session)
 	return look_at_cpus(session) == LIFE_GOES_ON;
 }
 
+bool life_goes_on_at(struct session *session, int vcpu)
+{
+	struct cpu cpus[MAX_CPUS];
+	struct kernel_place place;
+	int n = machine_cpus(session->machine, cpus, MAX_CPUS, NULL);
+
+	return vcpu >= 0 && vcpu < n && vcpu < MAX_CPUS &&
+	       find_place(session, &cpus[vcpu], &place) && same_place(&place, &session->place);
+}
+
 bool life_refresh_memory(struct session *session)
 {
 	struct error err = { 0 };

@@ -30,6 +30,9 @@ enum life life_check(struct session *session, uint64_t now_ns);
 /* Asks QEMU at once: is it safe to write where the kernel was found? */
 bool life_goes_on(struct session *session);
 
+/* The same of one vCPU alone. False also where QEMU does not answer. */
+bool life_goes_on_at(struct session *session, int vcpu);
+
 /* The guest's memory has been plugged in or out, or may have: asks QEMU for its map. Returns whether that differs. */
 bool life_refresh_memory(struct session *session);
 

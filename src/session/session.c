@@ -276,7 +276,6 @@ int session_attach(struct session **ret, const struct session_config *config, st
 
 	if (!session)
 		return error_set(err, -ENOMEM, "out of memory");
-	traps_init(&session->traps);
 	snprintf(session->name, sizeof(session->name), "%s", config->name);
 	snprintf(session->qmp_path, sizeof(session->qmp_path), "%s", config->qmp_path);
 	session->sink = config->sink;
@@ -284,6 +283,7 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	session->sink_data = config->sink_data;
 	session->arm_options.allow_partial = config->allow_partial;
 	session->hot_plug = config->hot_plug;
+	session->traps.wake = -1;
 	r = plan_new(&session->plan, policy, err);
 	if (r == 0)
 		r = answers_prepare(&session->answers, policy, err);
@@ -291,6 +291,8 @@ int session_attach(struct session **ret, const struct session_config *config, st
 		r = lock_check(config->qmp_path, err);
 	if (r == 0)
 		r = machine_open(&session->machine, config->qmp_path, config->timeout_ms, err);
+	if (r == 0)
+		traps_open(session);
 	if (r == 0)
 		r = config->wait_for_boot ? arm_session(session, err) : arm_now(session, err);
 	if (r == -EAGAIN && config->wait_for_boot)
@@ -482,6 +484,7 @@ static void on_resume(struct session *session)
 	if (session->stopped)
 		session->attached_ns += now - session->stopped_ns;
 	session->stopped = session->frozen = false;
+	traps_resume(session);
 	session->ring.waiting_since_ns = 0;
 	session->errands.sent_ns = now;
 	session->look_at_guard = true;

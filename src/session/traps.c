@@ -11,25 +11,47 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "session/answers.h"
+#include "session/life.h"
 #include "session/session.h"
+#include "session/tampering.h"
 #include "session/tell.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "vmm/trap.h"
 
-#define TRY_AGAIN_NS 5000000000ULL
 #define TOLD_NS 1000000000ULL /* at most so often */
 #define PAGE 4096ULL
 
-void traps_init(struct traps *traps)
+static void be_without(struct session *session, const char *why)
 {
+	struct traps *traps = &session->traps;
+
+	if (strcmp(traps->why_not, why) != 0)
+		log_warning("%s: no trap on writes to the guard: %s", session->name, why);
+	snprintf(traps->why_not, sizeof(traps->why_not), "%s", why);
+	traps->in_force = false;
+}
+
+/* Where nobody has asked for a trap, that is not worth a word. */
+void traps_open(struct session *session)
+{
+	struct traps *traps = &session->traps;
+	struct error err = { 0 };
+	int r;
+
 	*traps = (struct traps){ .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	r = traps->wake < 0 ? error_set(&err, -errno, "eventfd: %m")
+			    : machine_open_trap(session->machine, traps->wake, &err);
+	if (r < 0 && r != -ENOENT)
+		be_without(session, err.message);
 }
 
 void traps_deinit(struct traps *traps)
 {
-	closep(&traps->wake);
+	if (traps->wake > 0)
+		close(traps->wake);
 	traps->wake = -1;
 }
 
@@ -107,42 +129,24 @@ static int set_words(struct session *session, struct error *err)
 
 /* Beginning and ending */
 
-static void be_without(struct session *session, const char *why)
-{
-	struct traps *traps = &session->traps;
-
-	machine_close_trap(session->machine);
-	if (strcmp(traps->why_not, why) != 0)
-		log_warning("%s: no trap on writes to the guard: %s", session->name, why);
-	snprintf(traps->why_not, sizeof(traps->why_not), "%s", why);
-	traps->in_force = false;
-	traps->next_try_ns = clock_ns(CLOCK_MONOTONIC) + TRY_AGAIN_NS;
-}
-
 void traps_begin(struct session *session)
 {
 	struct traps *traps = &session->traps;
 	struct error err = { 0 };
 	int r;
 
-	if (traps->wake < 0)
+	if (!machine_trap(session->machine))
 		return;
-	traps->in_force = false;
-	r = machine_open_trap(session->machine, traps->wake, &err);
-	if (r == -ENOENT) { /* nobody has asked for one */
-		traps->why_not[0] = '\0';
-		traps->next_try_ns = UINT64_MAX;
-		return;
-	}
-	if (r >= 0)
-		r = set_words(session, &err);
+	r = set_words(session, &err);
 	if (r < 0) {
 		be_without(session, err.message);
 		return;
 	}
-	log_info("%s: writes to what the guard stands on are trapped, on %d pages", session->name,
-		 r);
+	if (!traps->in_force)
+		log_info("%s: writes to what the guard stands on are trapped, on %d pages",
+			 session->name, r);
 	traps->in_force = true;
+	session->look_at_guard = true; /* until now nobody was held */
 	traps->why_not[0] = '\0';
 }
 
@@ -156,11 +160,16 @@ static void sleep_again(const struct traps *traps)
 
 void traps_end(struct session *session)
 {
-	if (session->machine)
-		machine_close_trap(session->machine);
-	if (session->traps.in_force)
-		sleep_again(&session->traps);
+	if (!session->traps.in_force)
+		return;
+	trap_set_words(machine_trap(session->machine), NULL, 0, NULL);
+	sleep_again(&session->traps);
 	session->traps.in_force = false;
+}
+
+void traps_resume(struct session *session)
+{
+	trap_restore(machine_trap(session->machine));
 }
 
 /* Who writes */
@@ -199,21 +208,20 @@ static void note_time(struct traps *traps, uint64_t since_ns)
 	traps->n_told++;
 }
 
-static void compose(const struct session *session, const struct event_writer *writer, uint64_t word,
+static void compose(const struct session *session, const struct event_notice *notice, uint64_t word,
 		    char *buf, size_t size)
 {
 	struct sentry_finding place = { .what = "what the guard stands on" };
+	const struct event_writer *writer = notice->writer;
 	uint64_t gpa;
 	int n;
 
 	if (machine_gpa(session->machine, word, &gpa) == 0)
 		sentry_name(session->sentry, gpa & ~7ULL, &place);
-	n = snprintf(buf, size,
-		     "from inside the guest's kernel somebody writes over: %s; caught before it "
-		     "took effect",
-		     place.what);
+	n = snprintf(buf, size, "from inside the guest's kernel somebody %s: %.300s",
+		     notice->before ? "is about to write over" : "has written over", place.what);
 	if (writer->vcpu < 0)
-		snprintf(buf + n, size - (size_t)n, ", by a device of QEMU's");
+		snprintf(buf + n, size - (size_t)n, ", by a device");
 	else if (writer->pid)
 		snprintf(buf + n, size - (size_t)n, ", on vCPU %d, in process %u (%s)",
 			 writer->vcpu, writer->pid, writer->name);
@@ -221,8 +229,8 @@ static void compose(const struct session *session, const struct event_writer *wr
 		snprintf(buf + n, size - (size_t)n, ", on vCPU %d", writer->vcpu);
 }
 
-static void tell(struct session *session, const struct traps_caught *caught, uint64_t word,
-		 uint64_t since_ns)
+static void tell(struct session *session, const struct traps_caught *caught,
+		 const struct trap_event *event)
 {
 	struct event_writer writer;
 	struct container *container = describe_writer(session, caught, &writer);
@@ -235,16 +243,16 @@ static void tell(struct session *session, const struct traps_caught *caught, uin
 		.severity = POLICY_SEVERITY_CRITICAL,
 		.message = message,
 		.container = container ? &described : NULL,
-		.before = true,
+		.before = trap_holds(machine_trap(session->machine), event->page),
 		.writer = &writer,
 	};
 
-	compose(session, &writer, word, message, sizeof(message));
+	compose(session, &notice, event->word, message, sizeof(message));
 	if (container)
 		tell_container(session, &described, container);
 	if (session->notice)
 		session->notice(&notice, session->sink_data);
-	note_time(&session->traps, since_ns);
+	note_time(&session->traps, event->time_ns);
 	log_error("%s: %s", session->name, message);
 }
 
@@ -257,7 +265,19 @@ static void tell_once(struct session *session, struct traps_caught *caught,
 	if (now < session->traps.next_told_ns)
 		return;
 	session->traps.next_told_ns = now + TOLD_NS;
-	tell(session, caught, event->word, event->time_ns);
+	tell(session, caught, event);
+}
+
+/* A VM that the policy stops is stopped within the store, and has the guard back when it goes on. */
+static void freeze(struct session *session)
+{
+	const struct policy_answer *answer = &session->policy->tampering.answer;
+
+	if (!answer->freeze || session->frozen)
+		return;
+	answers_freeze(session, answer);
+	if (session->frozen && !sentry_hooks_hold(session->sentry, &session->finding))
+		tampering_answer(session, clock_ns(CLOCK_MONOTONIC));
 }
 
 static struct traps_caught *find_caught(struct traps *traps, uint64_t page)
@@ -268,6 +288,10 @@ static struct traps_caught *find_caught(struct traps *traps, uint64_t page)
 	return NULL;
 }
 
+/*
+ * A kernel that has been left for another (kexec) has its memory written over, and that is no news; so the vCPU has to be in ours. To ask is
+ * possible while it is held: TCG's registers are there to be read, and under KVM no write is sure.
+ */
 static void on_caught(struct session *session, const struct trap_event *event)
 {
 	struct traps *traps = &session->traps;
@@ -277,12 +301,19 @@ static void on_caught(struct session *session, const struct trap_event *event)
 		caught = &traps->caught[traps->next_caught++ % ARRAY_SIZE(traps->caught)];
 	*caught = (struct traps_caught){ .page = event->page };
 	find_writer(session, event->tid, caught);
-	if (event->sure)
+	if (event->sure && caught->vcpu >= 0 && life_goes_on_at(session, caught->vcpu)) {
 		tell_once(session, caught, event);
+		freeze(session);
+	}
 	trap_release(machine_trap(session->machine), event->page);
+	if (caught->vcpu < 0) /* maybe one that has been plugged in */
+		machine_find_vcpus(session->machine, NULL);
 }
 
-/* One that was not sure to change a word, and has changed one: on its page, or beside it while that was open. */
+/*
+ * One that was not sure to change a word, and has changed one: on its page, or beside it while that was open. It may be the kernel, which
+ * has moved a page table: the sentry knows.
+ */
 static void on_landed(struct session *session, const struct trap_event *event)
 {
 	struct traps_caught unknown = { .vcpu = -1 };
@@ -295,8 +326,11 @@ static void on_landed(struct session *session, const struct trap_event *event)
 		caught = &unknown;
 		find_writer(session, event->tid, caught);
 	}
-	if (!caught->told)
-		tell_once(session, caught, event);
+	if (caught->told || sentry_hooks_hold(session->sentry, &session->finding) ||
+	    !life_goes_on(session))
+		return;
+	tell_once(session, caught, event);
+	freeze(session);
 }
 
 static bool take_events(struct session *session)
@@ -316,27 +350,38 @@ static bool take_events(struct session *session)
 	return any;
 }
 
+/* Who wants to write over the guard unseen may have made it hot. */
+static void tell_hot(struct session *session, unsigned int hot)
+{
+	if (hot > session->traps.hot_told)
+		tell_notice(session, "trap-given-up", POLICY_SEVERITY_LOW, NULL,
+			    "so much is written beside what the guard stands on that %u of its "
+			    "pages are not trapped any more; the sentry's period holds there",
+			    hot);
+	session->traps.hot_told = hot;
+}
+
 bool traps_poll(struct session *session)
 {
 	struct traps *traps = &session->traps;
 	struct trap_stats stats;
-	struct error err = { 0 };
 	bool any;
 
-	if (traps->wake < 0)
+	if (!traps->in_force)
 		return false;
-	if (!traps->in_force) {
-		if (clock_ns(CLOCK_MONOTONIC) >= traps->next_try_ns)
-			traps_begin(session);
-		return false;
-	}
 	any = take_events(session);
 	trap_stats(machine_trap(session->machine), &stats);
-	if (stats.lost)
-		be_without(session, "QEMU's liboutguard-trap.so has let go, for it heard nothing "
-				    "from here");
-	else if (sentry_generation(session->sentry) != traps->generation &&
-		 set_words(session, &err) < 0)
-		be_without(session, err.message);
+	tell_hot(session, stats.hot);
+	if (stats.lost) {
+		machine_close_trap(session->machine);
+		be_without(session, "liboutguard-trap.so in QEMU has ended the connection");
+	} else if (stats.let_go) {
+		log_warning("%s: nothing was heard from here for some seconds, so "
+			    "liboutguard-trap.so let go; setting the trap again",
+			    session->name);
+		traps_begin(session);
+	} else if (sentry_generation(session->sentry) != traps->generation) {
+		traps_begin(session);
+	}
 	return any;
 }

@@ -16,10 +16,11 @@ struct session;
 struct traps {
 	int wake; /* eventfd: readable when traps_poll() has something; -1: no traps at all */
 	bool in_force;
-	char why_not[512]; /* then; "" where nobody has asked for a trap */
+	char why_not[1024]; /* then; "" where nobody has asked for a trap */
 	uint64_t generation; /* of the sentry's words */
 	unsigned int left_out; /* pages that cannot be trapped here */
-	uint64_t next_try_ns, next_told_ns;
+	unsigned int hot_told;
+	uint64_t next_told_ns;
 	struct traps_caught {
 		uint64_t page;
 		int vcpu; /* or -1 */
@@ -30,8 +31,8 @@ struct traps {
 	uint64_t n_told, last_us, worst_us; /* from the write's being caught to its being told */
 };
 
-/* Once in a session's life. Without a descriptor to spare there are no traps. */
-void traps_init(struct traps *traps);
+/* Once in a session's life, when it has a machine: while this process may still open what it takes. */
+void traps_open(struct session *session);
 void traps_deinit(struct traps *traps);
 
 /* The guard is in place, and @session->sentry looks after it: sets the trap, if QEMU has one. */
@@ -39,6 +40,9 @@ void traps_begin(struct session *session);
 
 /* The guard, or its kernel, is about to go. */
 void traps_end(struct session *session);
+
+/* The VM goes on, after it was stopped. */
+void traps_resume(struct session *session);
 
 /* To be called again and again, and when traps.wake is readable. Returns whether there was anything. */
 bool traps_poll(struct session *session);

@@ -108,10 +108,18 @@ static void prepare_uffd(void)
 
 /* The ranges */
 
-static void add_range(const struct trap_range *range)
+static void take_range(const struct trap_range *range)
 {
+	size_t n = 0;
+
 	if (range->size && trap.n_ranges < TRAP_MAX_RANGES)
 		trap.ranges[trap.n_ranges++] = *range;
+	if (range->size || !range->start)
+		return;
+	for (size_t i = 0; i < trap.n_ranges; i++)
+		if (trap.ranges[i].start != range->start)
+			trap.ranges[n++] = trap.ranges[i];
+	trap.n_ranges = n;
 }
 
 /* One that was announced and never registered is refused by the kernel. Who waits for a write is woken apart. */
@@ -156,34 +164,50 @@ static bool greet(int connection)
 	return sendmsg(connection, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(trap.hello);
 }
 
-/* False when the connection has ended, after all that was sent; or when nothing comes. */
-static bool take_range(int connection)
+/* 1; 0 when nothing has come for too long; -1 when the connection has ended, after all that was sent. */
+static int receive(int connection, struct trap_range *ret)
 {
-	struct trap_range range;
-	char *to = (char *)&range;
+	char *to = (char *)ret;
 	size_t n = 0;
 
-	while (n < sizeof(range)) {
-		ssize_t got = recv(connection, to + n, sizeof(range) - n, 0);
+	while (n < sizeof(*ret)) {
+		ssize_t got = recv(connection, to + n, sizeof(*ret) - n, 0);
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && errno == EAGAIN && n == 0)
+			return 0;
 		if (got <= 0)
-			return false;
+			return -1;
 		n += (size_t)got;
 	}
-	add_range(&range);
-	return true;
+	return 1;
 }
 
-/* Until the connection ends, or nothing has come for too long: a daemon that stands still does not answer faults either. */
+/* A daemon that stands still does not answer faults either. */
+static void let_go(int connection)
+{
+	const char byte = 0;
+	bool any = trap.n_ranges > 0;
+
+	release_all();
+	if (any)
+		send(connection, &byte, sizeof(byte), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void wait_for_end(int connection)
 {
 	const struct timeval patience = { .tv_sec = TRAP_PATIENCE_MS / 1000 };
+	struct trap_range range;
+	int r;
 
 	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	while (take_range(connection))
-		continue;
+	while ((r = receive(connection, &range)) >= 0) {
+		if (r > 0)
+			take_range(&range);
+		else
+			let_go(connection);
+	}
 }
 
 /* What an earlier QEMU has left at the path goes; what no socket is stays, and bind() fails. */

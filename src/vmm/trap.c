@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -27,6 +28,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "contract/trap_abi.h"
@@ -37,7 +39,7 @@
 #define PAGE 4096ULL
 #define MAX_EVENTS 64
 #define MAX_WORDS 512 /* on a page */
-#define CONNECT_MS 1000
+#define CONNECT_S 5
 #define OPEN_NS 500000ULL /* at first; doubled while the write does not come */
 #define OPEN_MOST_NS 16000000ULL
 #define LOOK_NS 20000ULL /* at a page that is open */
@@ -72,10 +74,9 @@ struct trap {
 	bool has_thread;
 
 	pthread_mutex_t lock; /* all that follows */
-	bool ends, lost, lifted;
+	bool ends, lost, let_go, lifted;
 	struct page *pages; /* TRAP_MAX_PAGES */
 	size_t n_pages;
-	size_t n_announced;
 	struct trap_event events[MAX_EVENTS];
 	size_t first_event, n_events;
 	uint64_t caught, neighbours, next_beat_ns;
@@ -120,9 +121,6 @@ static int register_page(struct trap *trap, struct page *page)
 	};
 	int r;
 
-	if (trap->n_announced == TRAP_MAX_RANGES)
-		return -E2BIG;
-	trap->n_announced++;
 	r = announce(trap, page->address, PAGE);
 	if (r == 0 && ioctl(trap->uffd, UFFDIO_REGISTER, &request) < 0)
 		r = -errno;
@@ -137,6 +135,7 @@ static void unregister_page(struct trap *trap, struct page *page)
 	if (page->registered) {
 		ioctl(trap->uffd, UFFDIO_UNREGISTER, &range);
 		ioctl(trap->uffd, UFFDIO_WAKE, &range);
+		announce(trap, page->address, 0);
 	}
 	page->registered = false;
 }
@@ -340,7 +339,7 @@ static uint64_t go_on(struct trap *trap)
 			next = now + LOOK_NS;
 	}
 	if (now >= trap->next_beat_ns) {
-		trap->lost |= announce(trap, 0, 0) < 0;
+		announce(trap, 0, 0);
 		trap->next_beat_ns = now + TRAP_BEAT_MS * 1000000ULL;
 		next = next < trap->next_beat_ns && next > now ? next : trap->next_beat_ns;
 	}
@@ -349,34 +348,59 @@ static uint64_t go_on(struct trap *trap)
 
 /* The thread */
 
+/* The library has taken its ranges back, or has gone. */
+static void hear_library(struct trap *trap)
+{
+	const uint64_t one = 1;
+	char bytes[16];
+
+	if (recv(trap->connection, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+		trap->lost = true;
+	trap->let_go = true;
+	for (size_t i = 0; i < trap->n_pages; i++)
+		trap->pages[i].registered = false;
+	trap->n_pages = 0;
+	if (write(trap->wake, &one, sizeof(one)) < 0)
+		return; /* it is readable already */
+}
+
+/* For what it does it needs none of what this process may do. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[2] = { { 0 } };
+
+	syscall(SYS_capset, &header, none);
+}
+
 static void *answer(void *data)
 {
 	struct trap *trap = data;
 	struct pollfd polled[] = {
 		{ .fd = trap->uffd, .events = POLLIN },
-		{ .fd = trap->connection, .events = POLLRDHUP },
+		{ .fd = trap->connection, .events = POLLIN },
 		{ .fd = trap->nudge, .events = POLLIN },
 	};
 	uint64_t wait_ns = 0, n;
+	bool ends = false;
 
-	for (;;) {
+	drop_capabilities();
+	while (!ends) {
 		struct timespec wait = { (time_t)(wait_ns / 1000000000),
 					 (long)(wait_ns % 1000000000) };
-		bool ends;
 
 		ppoll(polled, ARRAY_SIZE(polled), &wait, NULL);
 		if (polled[2].revents && read(trap->nudge, &n, sizeof(n)) < 0)
 			n = 0;
 		pthread_mutex_lock(&trap->lock);
 		if (polled[1].revents)
-			trap->lost = true;
+			hear_library(trap);
 		take_faults(trap);
 		wait_ns = go_on(trap);
 		ends = trap->ends || trap->lost;
 		pthread_mutex_unlock(&trap->lock);
-		if (ends)
-			return NULL;
 	}
+	return NULL;
 }
 
 static void nudge(const struct trap *trap)
@@ -449,7 +473,7 @@ static int check_peer(int fd, pid_t pid, const char *path, struct error *err)
 
 static int connect_to(const struct sockaddr_un *address, pid_t pid, struct error *err)
 {
-	const struct timeval patience = { .tv_usec = CONNECT_MS * 1000 - 1 };
+	const struct timeval patience = { .tv_sec = CONNECT_S };
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r;
 
@@ -584,6 +608,21 @@ static int add_word(struct page *pages, size_t *n, const struct trap_word *word)
 	return 0;
 }
 
+/* With all that is going on there: somebody may be held. */
+static void take_over_page(struct page *page, struct page *old)
+{
+	page->state = old->state;
+	page->registered = true;
+	page->tid = old->tid;
+	page->caught_ns = old->caught_ns;
+	page->until_ns = old->until_ns;
+	page->open_ns = old->open_ns;
+	page->hot_since_ns = old->hot_since_ns;
+	page->n_writes = old->n_writes;
+	memcpy(page->before, old->before, sizeof(page->before));
+	old->registered = false;
+}
+
 /* Takes over the pages that are in both, and registers and protects the rest. */
 static int replace_pages(struct trap *trap, struct page *pages, size_t n)
 {
@@ -592,21 +631,17 @@ static int replace_pages(struct trap *trap, struct page *pages, size_t n)
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct page *old = find_page(trap, pages[i].address);
 
-		if (old && old->registered) {
-			pages[i].registered = true;
-			pages[i].state = old->state == HOT ? HOT : SHUT;
-			old->registered = false;
-		} else {
+		if (old && old->registered)
+			take_over_page(&pages[i], old);
+		else
 			r = register_page(trap, &pages[i]);
-		}
-		if (r == 0 && pages[i].state != HOT && !trap->lifted)
+		if (r == 0 && pages[i].state == SHUT && !trap->lifted)
 			r = protect(trap, pages[i].address, true);
 	}
 	for (size_t i = 0; i < trap->n_pages; i++)
 		unregister_page(trap, &trap->pages[i]);
-	if (r < 0)
-		for (size_t i = 0; i < n; i++)
-			unregister_page(trap, &pages[i]);
+	for (size_t i = 0; i < n && r < 0; i++)
+		unregister_page(trap, &pages[i]);
 	memcpy(trap->pages, pages, n * sizeof(*pages));
 	trap->n_pages = r < 0 ? 0 : n;
 	return r;
@@ -623,6 +658,7 @@ int trap_set_words(struct trap *trap, const struct trap_word *words, size_t n, s
 	if (r < 0)
 		return error_set(err, r, "what is to be trapped: %s", strerror(-r));
 	pthread_mutex_lock(&trap->lock);
+	trap->let_go = false;
 	r = replace_pages(trap, pages, n_pages);
 	pthread_mutex_unlock(&trap->lock);
 	if (r == -EBUSY)
@@ -666,6 +702,18 @@ void trap_restore(struct trap *trap)
 	pthread_mutex_unlock(&trap->lock);
 }
 
+bool trap_holds(struct trap *trap, uint64_t page)
+{
+	const struct page *held;
+	bool holds;
+
+	pthread_mutex_lock(&trap->lock);
+	held = find_page(trap, page);
+	holds = held && held->state == HELD;
+	pthread_mutex_unlock(&trap->lock);
+	return holds;
+}
+
 void trap_release(struct trap *trap, uint64_t page)
 {
 	struct page *held;
@@ -687,6 +735,7 @@ void trap_stats(struct trap *trap, struct trap_stats *ret)
 	ret->pages = (unsigned int)trap->n_pages - ret->hot;
 	ret->caught = trap->caught;
 	ret->neighbours = trap->neighbours;
+	ret->let_go = trap->let_go;
 	ret->lost = trap->lost;
 	pthread_mutex_unlock(&trap->lock);
 }

@@ -14,11 +14,11 @@
  * preloaded into. All addresses are QEMU's own.
  *
  * A thread of its own answers the faults, so that nobody who waits for QEMU here keeps QEMU waiting: a write is held at most
- * TRAP_HOLD_MS. The functions below are for one other thread, and do not block but for microseconds; trap_open() at most a second.
+ * TRAP_HOLD_MS. The functions below are for one other thread, and do not block but for microseconds; trap_open() some seconds, at worst.
  */
 struct trap;
 
-#define TRAP_HOLD_MS 20
+#define TRAP_HOLD_MS 100
 #define TRAP_MAX_PAGES 512
 
 /* A word that nobody should write, or only those of its bits that are not in @mask. */
@@ -39,7 +39,7 @@ int trap_open(struct trap **ret, pid_t pid, bool exact, int wake, struct error *
 struct trap *trap_free(struct trap *trap);
 
 /*
- * From now on writes to the pages of these words are trapped, and to no others. Returns how many pages are, or an error: then
+ * From now on writes to the pages of these words (none: @n is 0) are trapped, and to no others. Returns how many pages are, or an error: then
  * what was trapped before may be no more.
  */
 int trap_set_words(struct trap *trap, const struct trap_word *words, size_t n, struct error *err);
@@ -64,6 +64,9 @@ struct trap_event {
 /* Takes the next event. Returns 1, or 0 when there is none. */
 int trap_next(struct trap *trap, struct trap_event *ret);
 
+/* Is a write held on @page: has it not landed yet? */
+bool trap_holds(struct trap *trap, uint64_t page);
+
 /* The write that is held on @page may land. It is watched from there on, until TRAP_LANDED. */
 void trap_release(struct trap *trap, uint64_t page);
 
@@ -72,7 +75,8 @@ struct trap_stats {
 	unsigned int hot; /* given up: too much else is written there */
 	uint64_t caught; /* writes */
 	uint64_t neighbours; /* of these, to something else on such a page */
-	bool lost; /* the library has let go: it heard nothing from here, or QEMU has ended */
+	bool let_go; /* the library has: it heard nothing from here for too long. trap_set_words() sets the trap again */
+	bool lost; /* the library is gone, and with it, as a rule, QEMU */
 };
 
 void trap_stats(struct trap *trap, struct trap_stats *ret);

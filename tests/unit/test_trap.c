@@ -389,6 +389,24 @@ static void test_other_words(void **state)
 	assert_int_equal(next(f).page, f->memory + PAGE);
 }
 
+/* While somebody is held. */
+static void test_same_words(void **state)
+{
+	struct fixture *f = *state;
+	struct trap_event event;
+
+	open_trap(f, true);
+	set_word(f, 64, ~0ULL, true);
+	order(f, 64, 42);
+	event = next(f);
+	set_word(f, 64, ~0ULL, true);
+	trap_release(f->trap, event.page);
+	landed(f);
+	event = next(f);
+	assert_int_equal(event.type, TRAP_LANDED);
+	assert_true(event.changed);
+}
+
 /* What freeing does, and what the library does when the one who answers has ended without a word. */
 static void test_freed(void **state)
 {
@@ -498,6 +516,7 @@ int main(int argc, char **argv)
 		TEST(test_hot_page),
 		TEST(test_lifted),
 		TEST(test_other_words),
+		TEST(test_same_words),
 		TEST(test_freed),
 		TEST(test_killed),
 		TEST(test_stopped),
