@@ -36,8 +36,9 @@
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
 #endif
 
-#define NEEDED \
-	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+#define FEATURES                                                   \
+	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID | \
+	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_EXACT_ADDRESS)
 
 static struct {
 	struct sockaddr_un address;
@@ -89,8 +90,7 @@ static int open_uffd(void)
 
 static void prepare_uffd(void)
 {
-	struct uffdio_api api = { .api = UFFD_API,
-				  .features = NEEDED | UFFD_FEATURE_EXACT_ADDRESS };
+	struct uffdio_api api = { .api = UFFD_API, .features = FEATURES };
 	int fd = open_uffd();
 
 	if (fd < 0)
@@ -102,7 +102,7 @@ static void prepare_uffd(void)
 			      "takes Linux 5.19");
 		return;
 	}
-	trap.hello.features = api.features;
+	trap.hello.features = FEATURES; /* api.features: all that there are */
 	trap.uffd = fd;
 }
 
