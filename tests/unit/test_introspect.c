@@ -289,9 +289,18 @@ const struct space *profile_space(const struct profile *profile)
 	return &space;
 }
 
+/* Symbols that only one test needs. */
+static struct {
+	const char *name;
+	ptr address;
+} per_cpu[2];
+
 uint64_t profile_symbol(const struct profile *profile, const char *name)
 {
 	(void)profile;
+	for (size_t i = 0; i < ARRAY_SIZE(per_cpu); i++)
+		if (per_cpu[i].name && strcmp(name, per_cpu[i].name) == 0)
+			return per_cpu[i].address;
 	return strcmp(name, "init_task") == 0 && !is_lacking(name) ? init_task : 0;
 }
 
@@ -658,6 +667,34 @@ static void test_stack(void **state)
 	assert_int_equal(kernel_stack_read(kernel, g.worker, &stack), -EFAULT);
 	task->worker_private = 0;
 	task->flags &= ~0x20U;
+}
+
+static void test_task_on_cpu(void **state)
+{
+	const uint64_t apart = 0x1000, variable = 0x40; /* as a per-CPU symbol: an offset */
+	ptr offsets = make(2 * sizeof(ptr)), areas = make(2 * apart);
+	uint64_t found;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		ptr area = areas + i * apart;
+
+		*(uint64_t *)(void *)(bytes + (offsets + 8 * i - BASE)) = area;
+		*(uint64_t *)(void *)(bytes + (area + variable - BASE)) = g.worker + i;
+	}
+	assert_int_equal(kernel_task_on_cpu(kernel, 0, &found), -ENOENT);
+	per_cpu[0].name = "__per_cpu_offset";
+	per_cpu[0].address = offsets;
+	per_cpu[1].name = "current_task";
+	per_cpu[1].address = variable;
+	assert_int_equal(kernel_task_on_cpu(kernel, 0, &found), 0);
+	assert_int_equal(found, g.worker);
+	assert_int_equal(kernel_task_on_cpu(kernel, 1, &found), 0);
+	assert_int_equal(found, g.worker + 1);
+	assert_int_equal(kernel_task_on_cpu(kernel, 8192, &found), -ENOENT);
+	*(uint64_t *)(void *)(bytes + (offsets - BASE)) = UNMAPPED;
+	assert_int_equal(kernel_task_on_cpu(kernel, 0, &found), -EFAULT);
+	memset(per_cpu, 0, sizeof(per_cpu));
 }
 
 static void test_task_exiting(void **state)
@@ -1284,6 +1321,7 @@ int main(void)
 		TEST(test_new),
 		TEST(test_task),
 		TEST(test_stack),
+		TEST(test_task_on_cpu),
 		TEST(test_task_exiting),
 		TEST(test_task_hostile),
 		TEST(test_tasks_each),
