@@ -44,7 +44,7 @@ options_of() {
 }
 
 # The box's first process takes one script after the other from /ctl: what runs is all in the box, and costs no `docker exec`.
-agent='while read line </ctl/in; do timeout -s KILL "$line" sh /ctl/script >/ctl/said 2>&1 </dev/null; echo $? >/ctl/out; done'
+agent='exec 9<>/ctl/in; while :; do read line <&9 || continue; sh /ctl/script >/ctl/said 2>&1 </dev/null 9<&-; echo $? >/ctl/out; done'
 
 # in_box SECONDS SCRIPT: runs it, with the facts as variables; its status, its words in /ctl/said.
 in_box() {
@@ -57,7 +57,7 @@ in_box() {
     : >"$ctl/said"
     exec 8<>"$ctl/out"
     timeout 10 sh -c "echo $1 >$ctl/in" || { echo "the box does not answer" >"$ctl/said"; return 125; }
-    read -r -t $(($1 + 10)) status <&8 || status=124
+    read -r -t "$1" status <&8 || { status=124; echo "not done in $1 s" >>"$ctl/said"; }
     exec 8<&-
     return "$status"
 }
@@ -109,10 +109,10 @@ take_state() {
 
 # repair: while nothing is guarded, the box's files are made again in place, if that will do; else the box.
 repair() {
-    local inside=/proc/$pid/root f
-    for f in /etc/passwd /etc /guarded/upper /guarded/tree /guarded /data/file; do
-        nsenter -t "$pid" -m -- umount -l "$f" 2>/dev/null
-    done
+    local inside=/proc/$pid/root
+    if grep -qE ' /(etc/passwd|etc|guarded[^ ]*|data/file) ' "/proc/$pid/mountinfo"; then
+        nsenter -t "$pid" -m -- umount -l /etc/passwd /etc /guarded/upper /guarded/tree /guarded /data/file 2>/dev/null
+    fi
     rm -rf "$inside/guarded" "$upper/guarded"* "$volume"/*
     make_files "$inside"
     echo "as it was made" >"$volume/file"
