@@ -62,7 +62,7 @@ LIBRARY := $(BUILD)/liboutguard.a
 PROGRAMS := $(BUILD)/outguard $(BUILD)/outguardd
 
 .PHONY: all programs help clean check check-unit check-fuzz check-vm check-nightly check-life check-kvm scale layers format format-check \
-	demo matrix compatibility bench bench-quick bench-compare bench-programs install unit-programs fuzz-programs vm-programs packages-build packages-check
+	demo attack attack-races matrix compatibility bench bench-quick bench-compare bench-programs install unit-programs fuzz-programs vm-programs packages-build packages-check
 .DEFAULT_GOAL := all
 all: programs ## Build everything
 
@@ -184,6 +184,12 @@ $(BUILD)/tests/attempt: $(MATRIX) tests/matrix/matrix.h
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -Wno-missing-field-initializers -Wno-format-truncation \
 		-O2 -g -static -o $@ $(MATRIX)
 
+ATTACK_TOOL := $(wildcard attack/tool/*.c)
+$(BUILD)/tests/attack-tool: $(ATTACK_TOOL) attack/tool/tool.h
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $(ATTACK_TOOL) -lbpf -lelf -lz
+
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
 vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/tamper $(BUILD)/tests/attempt $(BUILD)/tests/rom_writable.so $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
@@ -277,6 +283,15 @@ compatibility: packages-check ## Every kernel of the lab in every configuration;
 	@$(MAKE) --no-print-directory -s programs $(BUILD)/tests/attempt
 	@tests/compatibility/run
 	@tests/compatibility/table $(BUILD)/compatibility/results.tsv >docs/COMPATIBILITY.md
+
+attack: packages-check ## What an attacker would try, in a container, as guest root, in the guest's kernel; docs/SECURITY.md (20 minutes; ONLY=TIER/NAME)
+	@$(MAKE) --no-print-directory -s programs $(BUILD)/tests/attack-tool
+	@attack/run
+	@attack/report $(BUILD)/attack/results.tsv >docs/SECURITY.md
+
+attack-races: packages-check ## Races between check and use, 100,000 rounds each (hours under TCG)
+	@$(MAKE) --no-print-directory -s programs $(BUILD)/tests/attack-tool
+	@ROUNDS=100000 attack/run --tier races
 
 layers: ## Prove that includes point one way
 	@tools/check-layers $(LAYERS)

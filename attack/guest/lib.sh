@@ -35,7 +35,7 @@ options_of() {
     case $1 in
         plain | early) ;;
         marks) echo --hostname marks ;;
-        caps) echo --hostname shop-1 --cap-add ALL --security-opt apparmor=unconfined --security-opt seccomp=unconfined ;;
+        caps | racer) echo --hostname shop-1 --cap-add ALL --security-opt apparmor=unconfined --security-opt seccomp=unconfined ;;
         privileged) echo --privileged --cgroupns host ;;
         hostpid) echo --privileged --pid host ;;
         hostmount) echo -v /:/host ;;
@@ -52,6 +52,7 @@ in_box() {
     {
         echo 'PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/attack; cd /'
         for name in box id pid upper merged lower volume block; do echo "$name='${!name}'"; done
+        echo "rounds=$(cat $here/rounds)"
         echo "$2"
     } >"$ctl/script"
     : >"$ctl/said"

@@ -220,8 +220,8 @@ static int collapse(int n, char **args)
 static int map_write(int n, char **args)
 {
 	int fd = open_as(args[0], O_RDWR);
-	char *page = fd < 0 ? MAP_FAILED :
-			      mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *page = fd < 0 ? MAP_FAILED
+			    : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	(void)n;
 	if (page == MAP_FAILED)
@@ -251,8 +251,8 @@ static int set_version(int n, char **args)
 	long version = 4711;
 
 	(void)n;
-	return fd < 0 || ioctl(fd, FS_IOC_SETVERSION_, &version) < 0 ? fail("FS_IOC_SETVERSION") :
-								       0;
+	return fd < 0 || ioctl(fd, FS_IOC_SETVERSION_, &version) < 0 ? fail("FS_IOC_SETVERSION")
+								     : 0;
 }
 
 static int swap_boot(int n, char **args)
@@ -294,8 +294,8 @@ static int leave_file(void)
 	FILE *maps = fopen("/proc/self/maps", "re");
 
 	while (maps && n < 32 && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %255s", &part[n].start, &part[n].end, mode,
-			   &inode, path) < 4 ||
+		if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %255s", &part[n].start, &part[n].end,
+			   mode, &inode, path) < 4 ||
 		    !inode)
 			continue;
 		part[n].protection = (mode[0] == 'r' ? PROT_READ : 0) |
@@ -335,11 +335,16 @@ static int read_layout(struct prctl_mm_map *ret)
 		fields = strchr(fields, ' ');
 		fields = fields ? fields + 1 : NULL;
 	}
-	*ret = (struct prctl_mm_map){ .start_code = value[26], .end_code = value[27],
-				      .start_data = value[45], .end_data = value[46],
-				      .start_brk = value[47], .brk = (unsigned long)sbrk(0),
-				      .start_stack = value[28], .arg_start = value[48],
-				      .arg_end = value[49], .env_start = value[50],
+	*ret = (struct prctl_mm_map){ .start_code = value[26],
+				      .end_code = value[27],
+				      .start_data = value[45],
+				      .end_data = value[46],
+				      .start_brk = value[47],
+				      .brk = (unsigned long)sbrk(0),
+				      .start_stack = value[28],
+				      .arg_start = value[48],
+				      .arg_end = value[49],
+				      .env_start = value[50],
 				      .env_end = value[51] };
 	return 0;
 }
@@ -386,9 +391,9 @@ static int attach_tree(int n, char **args)
 	(void)n;
 	if (tree < 0)
 		return fail("open_tree");
-	return syscall(SYS_move_mount, tree, "", AT_FDCWD, args[1], 4 /* F_EMPTY_PATH */) < 0 ?
-		       fail("move_mount") :
-		       0;
+	return syscall(SYS_move_mount, tree, "", AT_FDCWD, args[1], 4 /* F_EMPTY_PATH */) < 0
+		       ? fail("move_mount")
+		       : 0;
 }
 
 static int host_name(int n, char **args)

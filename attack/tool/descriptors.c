@@ -30,10 +30,13 @@ static int send_descriptor(int to, int fd)
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
 				  .cmsg_type = SCM_RIGHTS } };
 	struct iovec byte = { (char[]){ 'x' }, 1 };
-	struct msghdr message = { .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr message = { .msg_iov = &byte,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
 				  .msg_controllen = sizeof(control.room) };
 
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
@@ -71,7 +74,9 @@ static int take(int n, char **args)
 	} control = { 0 };
 	char byte;
 	struct iovec vector = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr message = { .msg_iov = &vector,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
 				  .msg_controllen = sizeof(control.room) };
 	int fd, from = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -176,9 +181,9 @@ static int vm_write(int n, char **args)
 	struct iovec own = { (char[]){ "X" }, 1 }, other = { (void *)environment_of(args[0]), 1 };
 
 	(void)n;
-	return process_vm_writev(atoi(args[0]), &own, 1, &other, 1, 0) == 1 ?
-		       0 :
-		       fail("process_vm_writev");
+	return process_vm_writev(atoi(args[0]), &own, 1, &other, 1, 0) == 1 ? 0
+									    : fail("process_vm_"
+										   "writev");
 }
 
 static int mem_write(int n, char **args)
@@ -227,8 +232,9 @@ static int open_and_wait(int n, char **args)
 }
 
 const struct verb descriptor_verbs[] = {
-	{ "serve", 2, serve },	     { "take", 1, take },     { "getfd", 2, getfd },
-	{ "inject", 2, inject },     { "vm-write", 1, vm_write }, { "mem-write", 1, mem_write },
+	{ "serve", 2, serve },	     { "take", 1, take },
+	{ "getfd", 2, getfd },	     { "inject", 2, inject },
+	{ "vm-write", 1, vm_write }, { "mem-write", 1, mem_write },
 	{ "poke", 1, poke },	     { "open-and-wait", 2, open_and_wait },
 	{ NULL, 0, NULL },
 };

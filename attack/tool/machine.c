@@ -94,8 +94,8 @@ static int scribble(int n, char **args)
 {
 	size_t size = strtoul(args[1], NULL, 0);
 	int fd = open(args[0], O_RDWR | O_CLOEXEC);
-	unsigned char *memory = fd < 0 ? MAP_FAILED :
-					 mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	unsigned char *memory =
+		fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	unsigned int seed = 1;
 
 	(void)n;
@@ -130,9 +130,9 @@ static int kexec_file(int n, char **args)
 	(void)n;
 	if (fd < 0)
 		return fail("open");
-	return syscall(SYS_kexec_file_load, fd, -1, 2UL, "x", KEXEC_FILE_NO_INITRAMFS) < 0 ?
-		       fail("kexec_file_load") :
-		       0;
+	return syscall(SYS_kexec_file_load, fd, -1, 2UL, "x", KEXEC_FILE_NO_INITRAMFS) < 0
+		       ? fail("kexec_file_load")
+		       : 0;
 }
 
 static int kexec_unload(int n, char **args)
@@ -146,9 +146,12 @@ static int nvme_write(int n, char **args)
 {
 	static char block[4096] __attribute__((aligned(4096))) = "defaced\n";
 	uint64_t at = strtoull(args[1], NULL, 0) * 8;
-	struct nvme_passthru_cmd command = { .opcode = 1, .nsid = 1,
-					     .addr = (uintptr_t)block, .data_len = 4096,
-					     .cdw10 = (uint32_t)at, .cdw11 = (uint32_t)(at >> 32),
+	struct nvme_passthru_cmd command = { .opcode = 1,
+					     .nsid = 1,
+					     .addr = (uintptr_t)block,
+					     .data_len = 4096,
+					     .cdw10 = (uint32_t)at,
+					     .cdw11 = (uint32_t)(at >> 32),
 					     .cdw12 = 7 };
 	int fd = open(args[0], O_RDWR | O_CLOEXEC);
 
@@ -192,8 +195,8 @@ static int write_block(int n, char **args)
 	(void)n;
 	if (fd < 0)
 		return fail("open");
-	return pwrite(fd, block, 4096, strtoll(args[1], NULL, 0) * 4096) == 4096 ? 0 :
-										   fail("write");
+	return pwrite(fd, block, 4096, strtoll(args[1], NULL, 0) * 4096) == 4096 ? 0
+										 : fail("write");
 }
 
 static int read_block(int n, char **args)
@@ -208,12 +211,19 @@ static int read_block(int n, char **args)
 }
 
 const struct verb machine_verbs[] = {
-	{ "iopl", 0, io_privilege },	 { "ioperm", 0, io_permission },
-	{ "msr-write", 1, msr_write },	 { "write-back", 2, write_back },
-	{ "map", 3, map_device },	 { "scribble", 2, scribble },
-	{ "kexec-load", 0, kexec_load_ }, { "kexec-file", 1, kexec_file },
-	{ "kexec-unload", 0, kexec_unload }, { "nvme-write", 2, nvme_write },
-	{ "perf-probe", 1, perf_probe }, { "block-of", 1, block_of },
-	{ "write-block", 2, write_block }, { "read-block", 2, read_block },
+	{ "iopl", 0, io_privilege },
+	{ "ioperm", 0, io_permission },
+	{ "msr-write", 1, msr_write },
+	{ "write-back", 2, write_back },
+	{ "map", 3, map_device },
+	{ "scribble", 2, scribble },
+	{ "kexec-load", 0, kexec_load_ },
+	{ "kexec-file", 1, kexec_file },
+	{ "kexec-unload", 0, kexec_unload },
+	{ "nvme-write", 2, nvme_write },
+	{ "perf-probe", 1, perf_probe },
+	{ "block-of", 1, block_of },
+	{ "write-block", 2, write_block },
+	{ "read-block", 2, read_block },
 	{ NULL, 0, NULL },
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +8,8 @@
 #include "tool.h"
 
 static const struct verb *const tables[] = { content_verbs, uring_verbs, descriptor_verbs,
-					     machine_verbs, bpf_verbs, state_verbs, load_verbs };
+					     machine_verbs, bpf_verbs,	 state_verbs,
+					     load_verbs,    race_verbs };
 
 int fail(const char *what)
 {
@@ -18,6 +20,17 @@ int fail(const char *what)
 int deface(int fd)
 {
 	return write(fd, "defaced\n", 8) == 8 ? 0 : fail("write");
+}
+
+void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		fail("write");
+	close(fd);
 }
 
 int main(int argc, char **argv)

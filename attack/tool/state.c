@@ -40,7 +40,9 @@ static int state(int n, char **args)
 		/* Reading the secret is refused to the judge, too. A directory's time says nothing of the names that count. */
 		if (S_ISDIR(now.st_mode))
 			now.st_mtim = (struct timespec){ 0 };
-		fd = S_ISREG(now.st_mode) && !strstr(args[i], "secret") ? open(args[i], O_RDONLY | O_CLOEXEC) : -1;
+		fd = S_ISREG(now.st_mode) && !strstr(args[i], "secret")
+			     ? open(args[i], O_RDONLY | O_CLOEXEC)
+			     : -1;
 		printf("%s: %lx:%lu %o %u:%u %lu links %ld bytes %ld.%09ld %016llx %zd\n", args[i],
 		       now.st_dev, now.st_ino, now.st_mode, now.st_uid, now.st_gid, now.st_nlink,
 		       S_ISREG(now.st_mode) ? now.st_size : 0, now.st_mtim.tv_sec,

@@ -15,12 +15,12 @@ struct verb {
 };
 
 extern const struct verb content_verbs[], uring_verbs[], descriptor_verbs[], machine_verbs[],
-	bpf_verbs[], state_verbs[], load_verbs[];
+	bpf_verbs[], state_verbs[], load_verbs[], race_verbs[];
 
 int fail(const char *what);
 /* Writes a line to an open file: the mark that an attack leaves. */
 int deface(int fd);
-/* Calls run() in a child of its own, and does not wait for it longer than the child lives. */
+/* Tries to; says so if it fails. */
 void write_text(const char *path, const char *text);
 
 #endif

@@ -69,8 +69,10 @@ static int do_one(const struct io_uring_sqe *sqe, const char *what)
 
 static int uring_write(int n, char **args)
 {
-	struct io_uring_sqe sqe = { .opcode = IORING_OP_OPENAT, .fd = AT_FDCWD,
-				    .addr = (uintptr_t)args[0], .open_flags = O_WRONLY | O_TRUNC };
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_OPENAT,
+				    .fd = AT_FDCWD,
+				    .addr = (uintptr_t)args[0],
+				    .open_flags = O_WRONLY | O_TRUNC };
 	struct ring ring;
 	int r = ring_open(&ring), fd;
 
@@ -80,15 +82,18 @@ static int uring_write(int n, char **args)
 	fd = ring_do(&ring, &sqe);
 	if (fd < 0)
 		return fail("IORING_OP_OPENAT");
-	sqe = (struct io_uring_sqe){ .opcode = IORING_OP_WRITE, .fd = fd, .len = 8,
-				     .addr = (uintptr_t) "defaced\n" };
+	sqe = (struct io_uring_sqe){
+		.opcode = IORING_OP_WRITE, .fd = fd, .len = 8, .addr = (uintptr_t) "defaced\n"
+	};
 	return ring_do(&ring, &sqe) < 0 ? fail("IORING_OP_WRITE") : 0;
 }
 
 static int uring_two(uint8_t opcode, char **args, const char *what)
 {
-	const struct io_uring_sqe sqe = { .opcode = opcode, .fd = AT_FDCWD,
-					  .addr = (uintptr_t)args[0], .len = (uint32_t)AT_FDCWD,
+	const struct io_uring_sqe sqe = { .opcode = opcode,
+					  .fd = AT_FDCWD,
+					  .addr = (uintptr_t)args[0],
+					  .len = (uint32_t)AT_FDCWD,
 					  .addr2 = (uintptr_t)args[1] };
 
 	return do_one(&sqe, what);
@@ -108,7 +113,8 @@ static int uring_link(int n, char **args)
 
 static int uring_unlink(int n, char **args)
 {
-	const struct io_uring_sqe sqe = { .opcode = IORING_OP_UNLINKAT, .fd = AT_FDCWD,
+	const struct io_uring_sqe sqe = { .opcode = IORING_OP_UNLINKAT,
+					  .fd = AT_FDCWD,
 					  .addr = (uintptr_t)args[0] };
 
 	(void)n;
@@ -118,8 +124,10 @@ static int uring_unlink(int n, char **args)
 /* A file goes into the ring's own table, so that no descriptor shows it, and is written from there. */
 static int uring_fixed(int n, char **args)
 {
-	struct io_uring_sqe sqe = { .opcode = IORING_OP_OPENAT, .fd = AT_FDCWD,
-				    .addr = (uintptr_t)args[0], .open_flags = O_WRONLY,
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_OPENAT,
+				    .fd = AT_FDCWD,
+				    .addr = (uintptr_t)args[0],
+				    .open_flags = O_WRONLY,
 				    .file_index = 1 };
 	int none[4] = { -1, -1, -1, -1 };
 	struct ring ring;
@@ -132,13 +140,16 @@ static int uring_fixed(int n, char **args)
 		return fail("IORING_REGISTER_FILES");
 	if (ring_do(&ring, &sqe) < 0)
 		return fail("IORING_OP_OPENAT");
-	sqe = (struct io_uring_sqe){ .opcode = IORING_OP_WRITE, .fd = 0, .len = 8,
-				     .flags = IOSQE_FIXED_FILE, .addr = (uintptr_t) "defaced\n" };
+	sqe = (struct io_uring_sqe){ .opcode = IORING_OP_WRITE,
+				     .fd = 0,
+				     .len = 8,
+				     .flags = IOSQE_FIXED_FILE,
+				     .addr = (uintptr_t) "defaced\n" };
 	return ring_do(&ring, &sqe) < 0 ? fail("IORING_OP_WRITE") : 0;
 }
 
 const struct verb uring_verbs[] = {
-	{ "uring-write", 1, uring_write },   { "uring-rename", 2, uring_rename },
-	{ "uring-link", 2, uring_link },     { "uring-unlink", 1, uring_unlink },
-	{ "uring-fixed", 1, uring_fixed },   { NULL, 0, NULL },
+	{ "uring-write", 1, uring_write }, { "uring-rename", 2, uring_rename },
+	{ "uring-link", 2, uring_link },   { "uring-unlink", 1, uring_unlink },
+	{ "uring-fixed", 1, uring_fixed }, { NULL, 0, NULL },
 };
