@@ -5,19 +5,23 @@ from place import PLACES
 from report_text import COLOURS, median, number, percent, signed, spread
 
 
-def waits(cell):
-    """Does it wait for the host? Then its time is not its instructions."""
-    return median(cell) > 1.5 * median(cell, "cpu")
+def others(cell):
+    """What happened during an operation that its own thread did not do: others' work, or waiting."""
+    return median(cell) - median(cell, "cpu")
 
 
-def cost(cell):
-    return median(cell, "cpu" if waits(cell) else "typical")
+def waits(cell, base):
+    """Does it wait for the host, as it does not without the guard? Then its time is not its instructions."""
+    return others(cell) - others(base) > 0.5 * median(cell, "cpu")
+
+
+def is_refused(cell):
+    return cell["n"] > 0 and cell["refused"] == cell["n"]
 
 
 def added(cell, base):
-    if waits(cell):
-        return median(cell, "cpu") - median(base, "cpu")
-    return median(cell) - median(base)
+    which = "cpu" if waits(cell, base) else "typical"
+    return median(cell, which) - median(base, which)
 
 
 def untouched_states(states):
@@ -29,9 +33,10 @@ def cell_text(cell, base):
         return ""
     if not cell["n"]:
         return "cannot be opened"
+    mark = " ⏳" if waits(cell, base) else ""
+    if is_refused(cell):
+        return f"refused at {number(median(cell, 'cpu' if mark else 'typical'))}{mark}"
     extra = added(cell, base)
-    mark = " ⏳" if waits(cell) else ""
-    mark += " refused" if cell["refused"] == cell["n"] + 0 and cell["refused"] else ""
     return f"{signed(extra)} ({percent(extra, median(base))}){mark}" if extra else "0" + mark
 
 
@@ -55,11 +60,10 @@ def write(document, results):
     document.say("## Instructions of single operations", """
 Median over rounds of what one operation takes in the guest, user and kernel together, and what is added to it. Each figure
 is the median operation of a round, and the median round; the spread is half the distance between the rounds' least and greatest. *Guard
-gone* is measured last, in the same guest: what is not 0 there is not the guard's. The most that mmap and execve differ by there is how
-exactly they can be known: where the kernel finds its pages decides.""", """
+gone* is measured last, in the same guest: what is not 0 there is not the guard's, and how exactly the others can be known.""", """
 ⏳: the operation waits for the host (it takes a name away, and the name has to be watched first), for as long as that takes; the figure
-is its instructions. *refused*: each ended in EPERM, and the figure is compared with the whole operation that did not take place. Under
-`deny`, files were closed to it before it could read: *cannot be opened*.""")
+is its instructions. *refused at*: each ended in EPERM, after so many instructions in all; for what takes several calls, at the first. Under
+`deny`, a file cannot be opened to be read or written: *cannot be opened*.""")
     for kernel, states in section["data"].items():
         for where, words in PLACES.items():
             document.say(f"### Linux {kernel}, {words}")

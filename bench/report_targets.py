@@ -37,7 +37,8 @@ def count_rows(kernel, states):
             yield (f"{name} of a watched file, audit: at most +1 %", f"{signed(extra)}, {percent(extra, base)}", extra <= 0.01 * base)
     cell = states.get("deny", {}).get("inside", {}).get("open+close to write")
     if cell and cell["n"]:
-        yield ("refusing an open waits for no host", "waits" if report_counts.waits(cell) else "does not wait", not report_counts.waits(cell))
+        waits = report_counts.waits(cell, states["none"]["inside"]["open+close to write"])
+        yield ("refusing an open waits for no host", "waits" if waits else "does not wait", not waits)
 
 
 def exit_rows(exits):
