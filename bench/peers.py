@@ -40,9 +40,9 @@ def files(touched, directories):
 class Tool:
     """A tool in the guest: a command that stays, its log, and a sign in it that it is ready."""
 
-    def __init__(self, vm, command, ready=None, end="INT", stdin=""):
-        self.vm, self.end, self.log = vm, end, "/run/tool.log"
-        vm.run(f": >{self.log}; {stdin}{{ {TOOLS} setsid {command}; }} >>{self.log} 2>&1 </dev/null & echo $! >/run/tool.pid")
+    def __init__(self, vm, command, ready=None):
+        self.vm, self.log = vm, "/run/tool.log"
+        vm.run(f": >{self.log}; {{ {TOOLS} setsid {command}; }} >>{self.log} 2>&1 </dev/null & echo $! >/run/tool.pid")
         if ready:
             self.wait_for(f"grep -q '{ready}' {self.log}")
 
@@ -53,11 +53,14 @@ class Tool:
                 self.vm.run(command)
                 return
             except Failed:
+                if self.vm.run("kill -0 $(cat /run/tool.pid) 2>/dev/null || echo gone"):
+                    break
                 time.sleep(0.3)
         raise Failed("a tool did not start: " + self.vm.run(f"tail -n 20 {self.log}"))
 
     def stop(self, name):
-        self.vm.run(f"kill -{self.end} $(pidof {name}); while pidof {name} >/dev/null; do sleep 0.1; done", 120)
+        self.vm.run(f"kill -TERM $(pidof {name}); for i in $(seq 50); do pidof {name} >/dev/null || exit 0; sleep 0.1; done; "
+                    f"kill -KILL $(pidof {name})")
 
 
 @contextlib.contextmanager
@@ -94,20 +97,20 @@ def auditd(vm, touched):
     vm.run("mkdir -p /var/log/audit /etc/audit && cp -a /tools/etc/audit/. /etc/audit/")
     rules = "".join(f"-a always,exit -F arch=b64 -F path={path} -F perm=rwa -F key=bench\n" for path in files(touched, IN_GUEST))
     vm.put("/run/audit.rules", "-D\n-b 8192\n-f 1\n--backlog_wait_time 60000\n" + rules)
-    tool = Tool(vm, "auditd -s enable")
+    tool = Tool(vm, "auditd -n -s enable")
     tool.wait_for(f"{TOOLS} auditctl -s | grep -q '^pid [1-9]'")
     vm.run(f"{TOOLS} auditctl -R /run/audit.rules >/dev/null")
     try:
         yield
     finally:
         vm.run(f"{TOOLS} auditctl -D >/dev/null; {TOOLS} auditctl -e 0 >/dev/null")
-        Tool.stop(tool, "auditd")
+        tool.stop("auditd")
 
 
-def notify(program, options):
+def notify(program, options, directories):
     @contextlib.contextmanager
     def watch(vm, touched):
-        tool = Tool(vm, f"{program} {options} -m -o /run/notify.out " + " ".join(files(touched, IN_GUEST)), "Watches established")
+        tool = Tool(vm, f"{program} {options} -m -o /run/notify.out " + " ".join(files(touched, directories)), "Watches established")
         try:
             yield
         finally:
@@ -133,7 +136,7 @@ def fapolicyd(vm, touched):
     paths = files(touched, {**IN_GUEST, "container": "/data"})
     vm.put("/etc/fapolicyd/compiled.rules",
            "".join(f"allow_syslog perm=open all : path={path}\n" for path in paths) + "allow perm=any all : all\n")
-    tool = Tool(vm, "fapolicyd --debug-deny", "Starting to listen", "TERM")
+    tool = Tool(vm, "fapolicyd --debug-deny", "Starting to listen")
     try:
         yield
     finally:
@@ -161,8 +164,9 @@ def tools():
     if can_trap():
         yield "outguard, trap: every-access", outguard_trap
     yield "auditd", auditd
-    yield "inotifywait", notify("inotifywait", "")
-    yield "fsnotifywait", notify("fsnotifywait", "--fanotify")
+    yield "inotifywait", notify("inotifywait", "", IN_GUEST)
+    # It asks for file ids, which overlayfs has none of.
+    yield "fsnotifywait", notify("fsnotifywait", "--fanotify", {"outside": IN_GUEST["outside"]})
     yield "fatrace", fatrace
     yield "bpftrace, fentry", bpftrace("monitor.bt")
     yield "bpftrace, kprobe", bpftrace("monitor-kprobe.bt")

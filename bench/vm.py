@@ -43,7 +43,9 @@ def make_initrd(kernel, directory):
                           stdout=subprocess.PIPE, check=True).stdout
     theirs = LAB / kernel / "initrd"
     initrd = directory / "initrd"
-    initrd.write_bytes((theirs.read_bytes() if theirs.exists() else b"") + ours)
+    first = theirs.read_bytes() if theirs.exists() else b""
+    # The kernel looks for the next archive at a multiple of 4.
+    initrd.write_bytes(first + bytes(-len(first) % 4) + ours)
     shutil.rmtree(tree)
     return initrd
 
