@@ -9,7 +9,7 @@ CLANG := clang
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $@)
 
-PACKAGES := libbpf libelf libcrypto yaml-0.1 json-c libsystemd
+PACKAGES := libbpf libelf libcrypto yaml-0.1 json-c libsystemd libseccomp
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wmissing-prototypes -Wstrict-prototypes \
 	-Wformat=2 -Wimplicit-fallthrough -Wwrite-strings -Wpointer-arith -Werror
 CFLAGS ?= -O2 -g
@@ -26,7 +26,7 @@ LIBS = $(shell pkg-config --libs $(PACKAGES))
 # The layers, lowest first: each may include only what stands above it (`make layers` proves it).
 LAYERS := contract util glob memory vmm profile introspect policy cache events arm sentry session daemon cli
 
-util := error log
+util := error log opener
 glob := glob
 memory := ram space
 vmm := qmp gdbstub memory_map registers process_memory pci hot_plug trap machine qemu_args
@@ -40,7 +40,7 @@ events := ring json_writer text_writer event_container event_json event_text not
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
 sentry := anchors sites patchable probes copies cpus sentry
 session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life traps commands kills answers tampering session
-daemon := outcome control lines history outlet facts drive keeper vm roster client asker server
+daemon := outcome control lines history outlet sandbox porter facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_policy_show cmd_maintenance cmd_run cmd_qemu_args cmd_version
 
@@ -143,7 +143,7 @@ $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/regress.c $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP $< tests/fuzz/regress.c -o $@ $(LIBRARY) $(LIBS)
 
-$(BUILD)/tests/damage $(BUILD)/tests/tamper: $(BUILD)/tests/%: tests/vm/%.c $(LIBRARY)
+$(BUILD)/tests/damage $(BUILD)/tests/tamper $(BUILD)/tests/violate: $(BUILD)/tests/%: tests/vm/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -MMD -MP $< -o $@ $(LIBRARY) $(LIBS)
@@ -191,7 +191,7 @@ $(BUILD)/tests/attack-tool: $(ATTACK_TOOL) attack/tool/tool.h
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -o $@ $(ATTACK_TOOL) -lbpf -lelf -lz
 
 unit-programs: $(UNIT_TESTS:%=$(BUILD)/tests/%)
-vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/tamper $(BUILD)/tests/attempt $(BUILD)/tests/rom_writable.so $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
+vm-programs: $(BUILD)/tests/damage $(BUILD)/tests/violate $(BUILD)/tests/tamper $(BUILD)/tests/attempt $(BUILD)/tests/rom_writable.so $(GUEST_PROGRAMS:%=$(BUILD)/tests/guest/%)
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/tests/%)
 
 check: packages-check ## Install what is missing, build, run all tests (SANITIZE=address,undefined for all under sanitizers)

@@ -15,15 +15,19 @@
 #include "daemon/drive.h"
 #include "daemon/facts.h"
 #include "daemon/outlet.h"
+#include "daemon/porter.h"
+#include "daemon/sandbox.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/opener.h"
 
 #define TIMEOUT_MS 5000
 #define SETTLE_NS 30000000000ULL
 
 struct run {
-	const char *name, *qmp_path, *policy_path, *events_path, *ready_path;
+	const char *name, *qmp_path, *policy_path, *events_path, *ready_path, *user;
+	int porter;
 	bool wait, hot_plug, allow_partial, verbose, busy;
 
 	sd_event *event;
@@ -65,7 +69,7 @@ static void make_ready_file(const struct run *run)
 
 	if (!run->ready_path)
 		return;
-	fd = open(run->ready_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	fd = opener_open(run->ready_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		log_error("cannot make the ready file %s: %s", run->ready_path, strerror(errno));
 }
@@ -221,6 +225,7 @@ static void parse(struct run *run, const struct command *command, int argc, char
 		{ "hot-plug", no_argument, NULL, 'H' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "poll", no_argument, NULL, 'P' },
+		{ "user", required_argument, NULL, 'u' },
 		COMMAND_HELP_OPTION,
 		COMMAND_END_OPTION,
 	};
@@ -247,6 +252,8 @@ static void parse(struct run *run, const struct command *command, int argc, char
 			run->verbose = true;
 		else if (c == 'P')
 			run->busy = true;
+		else if (c == 'u')
+			run->user = optarg;
 	}
 	command_operands(command, argc, 0, 0);
 	if (!run->qmp_path || !run->policy_path)
@@ -254,6 +261,33 @@ static void parse(struct run *run, const struct command *command, int argc, char
 	if (!control_name_is_good(run->name))
 		command_usage(command, "--name takes letters, digits and ._+:@-, at most %d",
 			      CONTROL_NAME_MAX - 1);
+}
+
+static int start_porter(struct run *run, struct error *err)
+{
+	const struct porter_config porter = {
+		.name = run->name,
+		.qmp_path = run->qmp_path,
+		.policy_path = run->policy_path,
+		.events_path = run->events_path,
+		.ready_path = run->ready_path,
+		.warrants = -1,
+	};
+	int r = sandbox_check_user(run->user, err);
+
+	return r < 0 ? r : porter_start(&run->porter, &porter, err);
+}
+
+static int lock_in(const struct run *run, struct error *err)
+{
+	const struct sandbox_config sandbox = {
+		.name = run->name,
+		.user = run->user,
+		.porter = run->porter,
+		.process = machine_pid(run->session->machine),
+	};
+
+	return sandbox_enter(&sandbox, err);
 }
 
 static enum outcome run_vm(struct run *run, struct error *err)
@@ -265,6 +299,8 @@ static enum outcome run_vm(struct run *run, struct error *err)
 		return outcome_of_policy(r);
 	r = outlet_open(&run->outlet, run->events_path ?: "-", err);
 	if (r == 0)
+		r = start_porter(run, err);
+	if (r == 0)
 		r = prepare_loop(run, err);
 	if (r == 0)
 		r = attach(run, &policy, err);
@@ -272,7 +308,9 @@ static enum outcome run_vm(struct run *run, struct error *err)
 		return outcome_of(r);
 	if (run->ready_path)
 		unlink(run->ready_path); /* one that is left from before */
-	r = guard(run, err);
+	r = lock_in(run, err);
+	if (r == 0)
+		r = guard(run, err);
 	detached = session_detach(run->session, r < 0 ? NULL : err);
 	if (r < 0 || detached < 0)
 		return outcome_of(r < 0 ? r : detached);
@@ -316,6 +354,9 @@ const struct command cmd_run = {
 		"detach "
 		"takes\n"
 		"                     them out again\n"
+		"  --user USER        whom it becomes when it has attached (outguard, if there is "
+		"one;\n"
+		"                     root: it stays root)\n"
 		"  -v, --verbose      print what attaching took, and what happens\n"
 		"  --poll             never pause between looks at the guest: a whole CPU, least "
 		"delay\n",

@@ -146,6 +146,17 @@ static void print_missing(struct json_object *vm)
 	}
 }
 
+static void print_sandbox(struct json_object *sandbox)
+{
+	fputs("  keeper      user ", stdout);
+	show_escaped(show_string(sandbox, "user"));
+	fputs(", no capabilities, seccomp", stdout);
+	if (show_number(sandbox, "landlock"))
+		printf(", Landlock (version %" PRIu64 ")\n", show_number(sandbox, "landlock"));
+	else
+		puts(", no Landlock in this kernel");
+}
+
 static void print_vm(struct json_object *vm)
 {
 	struct json_object *qemu = json_object_object_get(vm, "qemu");
@@ -167,6 +178,8 @@ static void print_vm(struct json_object *vm)
 	print_missing(vm);
 	if (json_object_object_get(vm, "events"))
 		print_events(vm);
+	if (json_object_object_get(vm, "sandbox"))
+		print_sandbox(json_object_object_get(vm, "sandbox"));
 	if (json_object_object_get(vm, "containers"))
 		print_containers(vm);
 	if (*show_string(vm, "trouble")) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arm/promises.h"
+#include "daemon/sandbox.h"
 #include "events/utf8.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -335,6 +336,7 @@ struct json_object *facts_session(const struct session *session)
 	put(to, "events", events_facts(session));
 	if (session->state == SESSION_GUARDING)
 		put_guard(to, session);
+	put(to, "sandbox", sandbox_facts());
 	if (session->trouble.code)
 		put_text(to, "trouble", session->trouble.message);
 	return to;

@@ -19,6 +19,8 @@
 #include "daemon/facts.h"
 #include "daemon/lines.h"
 #include "daemon/outlet.h"
+#include "daemon/porter.h"
+#include "daemon/sandbox.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -28,6 +30,7 @@ struct keeper {
 	sd_event *event;
 	struct lines *daemon;
 	struct outlet outlet; /* without a file: there is none */
+	int porter;
 	struct session *session;
 	bool armed; /* said so */
 	bool orphaned; /* the daemon is gone without a word: the next one will come soon */
@@ -230,6 +233,42 @@ static void after_poll(struct session *session, void *data)
 	keeper->armed = session->state == SESSION_GUARDING;
 }
 
+/* What it opened to attach is open; a porter opens what comes later. */
+static int lock_in(const struct keeper *keeper, const struct keeper_config *config)
+{
+	const struct sandbox_config sandbox = {
+		.name = config->name,
+		.user = config->user,
+		.porter = keeper->porter,
+		.process = machine_pid(keeper->session->machine),
+	};
+	struct error err = { 0 };
+	int r = sandbox_enter(&sandbox, &err);
+
+	if (r < 0)
+		send_object((struct keeper *)keeper, 'R',
+			    control_refused(outcome_of(r), "%s", err.message));
+	return r;
+}
+
+static int start_porter(struct keeper *keeper, const struct keeper_config *config)
+{
+	const struct porter_config porter = {
+		.name = config->name,
+		.qmp_path = config->qmp_path,
+		.policy_path = config->policy_path,
+		.events_path = config->events_path,
+		.outlet_lock_path = config->outlet_lock_path,
+		.warrants = config->warrants,
+	};
+	struct error err = { 0 };
+	int r = porter_start(&keeper->porter, &porter, &err);
+
+	if (r < 0)
+		send_object(keeper, 'R', control_refused(outcome_of(r), "%s", err.message));
+	return r;
+}
+
 static int attach(struct keeper *keeper, const struct keeper_config *config)
 {
 	_cleanup_(policy_freep) struct policy *policy = NULL;
@@ -259,6 +298,9 @@ static int attach(struct keeper *keeper, const struct keeper_config *config)
 		return r;
 	}
 	TAKE_PTR(policy);
+	r = lock_in(keeper, config);
+	if (r < 0)
+		return r;
 	send_object(keeper, 'R', control_done());
 	return 0;
 }
@@ -306,9 +348,12 @@ int keeper_run(const struct keeper_config *config, int fd)
 	struct keeper keeper = {
 		.daemon = lines_new(fd, CONTROL_LINE_MAX, CONTROL_LINE_MAX),
 		.outlet.lock = -1,
+		.porter = -1,
 	};
 	int r = keeper.daemon ? sd_event_new(&keeper.event) : -ENOMEM;
 
+	if (r >= 0)
+		r = start_porter(&keeper, config);
 	if (r >= 0)
 		r = open_outlet(&keeper, config);
 	if (r >= 0)

@@ -13,6 +13,8 @@
  *				E json TAB text	an event
  *				X facts		the VM has ended, or the keeper was told to leave: the last word
  *
+ * When it has attached it locks itself in (sandbox.h): a command that is to be run on an event is the daemon's to run, not its.
+ *
  * On SIGTERM the keeper leaves: the guard stays in the guest, which waits for nobody. It also leaves when the socket is closed,
  * for then the daemon has died: the guest waits for the next one. On SIGHUP it opens the events' file again.
  */
@@ -20,6 +22,8 @@ struct keeper_config {
 	const char *name, *qmp_path, *policy_path;
 	const char *events_path; /* or NULL */
 	const char *outlet_lock_path; /* see outlet_share() */
+	const char *user; /* see sandbox.h */
+	int warrants; /* see porter.h */
 	bool wait; /* for a guest that boots */
 	bool allow_partial;
 	bool hot_plug; /* our devices, if they are not there */

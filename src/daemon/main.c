@@ -7,6 +7,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/sandbox.h"
 #include "daemon/server.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -26,6 +27,10 @@ static const char help[] = "Usage: outguardd [OPTION...]\n"
 			   "the hooks is guarded by the others\n"
 			   "  --hot-plug                      --vm: plug in the devices that a VM "
 			   "was not started with\n"
+			   "  --user USER                     whom keepers become when they have "
+			   "attached (" SANDBOX_USER ",\n"
+			   "                                  if there is one; root: they stay "
+			   "root)\n"
 			   "  -v, --verbose                   say more\n"
 			   "  --version, --help\n"
 			   "\n"
@@ -86,6 +91,7 @@ static enum outcome parse(struct options *options, int argc, char **argv)
 		{ "events", required_argument, NULL, 'e' },
 		{ "allow-partial", no_argument, NULL, 'a' },
 		{ "hot-plug", no_argument, NULL, 'H' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -105,6 +111,8 @@ static enum outcome parse(struct options *options, int argc, char **argv)
 			options->allow_partial = true;
 		else if (c == 'H')
 			options->hot_plug = true;
+		else if (c == 'u')
+			options->server.user = optarg;
 		else if (c == 'v')
 			log_set_level(LOG_LEVEL_DEBUG);
 		else if (c == 'V' || c == 'h') {
@@ -189,6 +197,8 @@ int main(int argc, char **argv)
 
 	if (r != OUTCOME_DONE)
 		return r;
+	if (sandbox_check_user(options.server.user, &err) < 0)
+		return wrong(err.message);
 	block_signals();
 	r = sd_event_new(&event);
 	if (r >= 0)

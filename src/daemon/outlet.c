@@ -8,6 +8,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/opener.h"
 
 static bool is_stdout(const struct outlet *outlet)
 {
@@ -22,7 +23,7 @@ static int open_file(const struct outlet *outlet, FILE **ret, struct error *err)
 		*ret = stdout;
 		return 0;
 	}
-	fd = open(outlet->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+	fd = opener_open(outlet->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
 	if (fd < 0)
 		return error_set(err, -errno, "cannot write events to %s: %s", outlet->path,
 				 strerror(errno));
@@ -49,7 +50,7 @@ int outlet_open(struct outlet *ret, const char *path, struct error *err)
 
 int outlet_share(struct outlet *outlet, const char *lock_path, struct error *err)
 {
-	int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = opener_open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return error_set(err, -errno, "cannot make %s: %s", lock_path, strerror(errno));

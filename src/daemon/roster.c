@@ -122,6 +122,7 @@ int roster_attach(struct roster *roster, const struct control_request *request, 
 		.data = roster,
 		.events_path = roster->owner.events_path,
 		.outlet_lock_path = roster->owner.outlet_lock_path,
+		.user = roster->owner.user,
 	};
 	struct vm *vm = roster_find(roster, request->name);
 	int r;

@@ -147,6 +147,7 @@ int server_new(struct server **ret, sd_event *event, const struct server_config 
 		.answer = on_answer,
 		.data = server,
 		.events_path = config->events_path,
+		.user = config->user,
 	};
 	int r;
 

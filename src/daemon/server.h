@@ -13,6 +13,7 @@ struct server;
 struct server_config {
 	const char *socket_path;
 	const char *events_path; /* or NULL */
+	const char *user; /* for the keepers to become; NULL: see sandbox.h */
 };
 
 /* Listens. -EADDRINUSE when another daemon does. @event and the strings must outlive it. */

@@ -2,6 +2,7 @@
 #include "daemon/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +13,13 @@
 #include <time.h>
 
 #include "daemon/keeper.h"
+#include "daemon/sandbox.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 #define KEEPER_FD 3
+#define WARRANTS_FD 4
 #define KEEPER_LINE_MAX (8u << 20) /* the status of very many containers */
 
 struct vm_ask {
@@ -38,6 +42,7 @@ struct vm *vm_new(const struct control_request *request, sd_event *event,
 	vm->allow_partial = request->allow_partial;
 	vm->hot_plug = request->hot_plug;
 	vm->state = VM_ENDED;
+	vm->warrants = -1;
 	vm->event = event;
 	vm->owner = *owner;
 	vm->asks_end = &vm->asks;
@@ -64,6 +69,7 @@ struct vm *vm_free(struct vm *vm)
 	sd_event_source_disable_unref(vm->io);
 	sd_event_source_disable_unref(vm->retry);
 	lines_free(vm->channel);
+	closep(&vm->warrants);
 	if (vm->keeper)
 		reap(vm);
 	while (vm->asks) {
@@ -150,7 +156,11 @@ static void on_line(struct vm *vm, char *line, size_t size)
 
 static void say_death(struct vm *vm, int status)
 {
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SANDBOX_VIOLATION)
+		snprintf(vm->trouble, sizeof(vm->trouble),
+			 "its keeper made a system call that no keeper makes, and was ended; the "
+			 "guard in the guest goes on refusing");
+	else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		snprintf(vm->trouble, sizeof(vm->trouble),
 			 "its keeper was killed by signal %d; the guard in the guest goes on "
 			 "refusing",
@@ -188,6 +198,8 @@ static void on_gone(struct vm *vm)
 
 	vm->io = sd_event_source_disable_unref(vm->io);
 	vm->channel = lines_free(vm->channel);
+	closep(&vm->warrants);
+	vm->warrants = -1;
 	vm->state = VM_ENDED;
 	while (vm->asks) {
 		_cleanup_(json_object_putp) struct json_object *reply =
@@ -219,7 +231,7 @@ static int on_keeper(sd_event_source *source, int fd, uint32_t events, void *dat
 }
 
 /* In the new process: nothing of the daemon's stays open but the channel. */
-static void be_keeper(const struct vm *vm, int fd)
+static void be_keeper(const struct vm *vm, int fd, int warrants)
 {
 	struct keeper_config config = {
 		.name = vm->name,
@@ -227,6 +239,8 @@ static void be_keeper(const struct vm *vm, int fd)
 		.policy_path = vm->policy,
 		.events_path = vm->owner.events_path,
 		.outlet_lock_path = vm->owner.outlet_lock_path,
+		.user = vm->owner.user,
+		.warrants = WARRANTS_FD,
 		.wait = vm->wait,
 		.allow_partial = vm->allow_partial,
 		.hot_plug = vm->hot_plug,
@@ -237,15 +251,18 @@ static void be_keeper(const struct vm *vm, int fd)
 	prctl(PR_SET_NAME, title);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
-	if (dup2(fd, KEEPER_FD) < 0)
+	/* Neither may stand where the other is to come. */
+	fd = fcntl(fd, F_DUPFD, WARRANTS_FD + 1);
+	warrants = fcntl(warrants, F_DUPFD, WARRANTS_FD + 1);
+	if (dup2(fd, KEEPER_FD) < 0 || dup2(warrants, WARRANTS_FD) < 0)
 		_exit(OUTCOME_FAILED);
-	close_range(KEEPER_FD + 1, ~0u, 0);
+	close_range(WARRANTS_FD + 1, ~0u, 0);
 	_exit(keeper_run(&config, KEEPER_FD));
 }
 
 int vm_start(struct vm *vm, uint64_t who, struct error *err)
 {
-	int pair[2], r;
+	int pair[2], warrants[2], r;
 
 	vm->trouble[0] = '\0';
 	vm->leaving = false;
@@ -253,15 +270,23 @@ int vm_start(struct vm *vm, uint64_t who, struct error *err)
 	vm->last = NULL;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, -errno, "socketpair: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, warrants) < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return error_set(err, -errno, "socketpair: %s", strerror(errno));
+	}
 	vm->keeper = fork();
 	if (vm->keeper == 0)
-		be_keeper(vm, pair[1]);
+		be_keeper(vm, pair[1], warrants[1]);
 	close(pair[1]);
+	close(warrants[1]);
 	if (vm->keeper < 0) {
 		vm->keeper = 0;
 		close(pair[0]);
+		close(warrants[0]);
 		return error_set(err, -EAGAIN, "no new process: %s", strerror(errno));
 	}
+	vm->warrants = warrants[0];
 	vm->channel = lines_new(pair[0], KEEPER_LINE_MAX, CONTROL_LINE_MAX);
 	r = vm->channel ? sd_event_add_io(vm->event, &vm->io, pair[0], EPOLLIN, on_keeper, vm)
 			: -ENOMEM;
@@ -304,6 +329,11 @@ int vm_ask(struct vm *vm, uint64_t who, const struct control_request *request)
 	size_t size;
 
 	if (vm->state != VM_UP)
+		return -EBUSY;
+	/* Before the request: its porter has to have heard of the file when it is asked for it. */
+	if (request->verb == CONTROL_POLICY_LOAD &&
+	    send(vm->warrants, request->policy, strlen(request->policy),
+		 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -EBUSY;
 	line = control_text(object, &size);
 	if (lines_put(vm->channel, line, size) < 0 || expect(vm, who, request->verb) < 0)

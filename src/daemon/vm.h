@@ -39,6 +39,7 @@ struct vm_owner {
 	void *data;
 	/* For keepers to leave events at; borrowed: see keeper.h. */
 	const char *events_path, *outlet_lock_path;
+	const char *user; /* for keepers to become: see sandbox.h; borrowed */
 };
 
 struct vm {
@@ -59,6 +60,7 @@ struct vm {
 	struct vm_owner owner;
 	pid_t keeper;
 	struct lines *channel;
+	int warrants; /* to its porter, which may open the policies named there; -1: none */
 	sd_event_source *io, *retry;
 	struct vm_ask *asks, **asks_end; /* in the order of the answers */
 	struct json_object *last; /* what the keeper said of itself at the end */

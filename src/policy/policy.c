@@ -15,6 +15,7 @@
 #include "policy/schema.h"
 #include "policy/yaml.h"
 #include "util/cleanup.h"
+#include "util/opener.h"
 
 #define MAX_FILE (1024 * 1024)
 #define MAX_RULES 10000
@@ -277,7 +278,8 @@ int policy_parse(struct policy **ret, const char *text, size_t size, const char 
 
 static int open_file(const char *path, struct error *err)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(closep) int fd =
+		opener_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat st;
 
 	if (fd < 0)

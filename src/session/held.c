@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/opener.h"
 
 #define MAGIC 0x646c6568616f6775ULL
 #define START GUARD_SLOT_SIZE /* of the records; the mark stands before them */
@@ -13,7 +14,7 @@
 static void remove_file(struct held *held)
 {
 	if (*held->path)
-		unlink(held->path);
+		opener_unlink(held->path);
 	if (held->fd > 0)
 		close(held->fd);
 	held->fd = 0;
@@ -41,7 +42,7 @@ static void read_records(struct held *held, uint64_t consumed)
 
 static bool open_file(struct held *held, int flags)
 {
-	int fd = open(held->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	int fd = opener_open(held->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 
 	held->fd = fd > 0 ? fd : 0;
 	return held->fd > 0;

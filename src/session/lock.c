@@ -16,6 +16,7 @@
 #include <sys/sysmacros.h>
 
 #include "util/cleanup.h"
+#include "util/opener.h"
 
 #define MAX_TRIES 100
 
@@ -37,7 +38,7 @@ struct lock *lock_free(struct lock *lock)
 	if (!lock)
 		return NULL;
 	if (lock->fd >= 0) {
-		unlink(lock->path); /* while it is locked: see is_current() */
+		opener_unlink(lock->path); /* while it is locked: see is_current() */
 		close(lock->fd);
 	}
 	free(lock);
@@ -73,9 +74,10 @@ static struct owner read_owner(int fd)
 /* Has the owner before us taken the file away between our open() and set_lock()? */
 static bool is_current(const struct lock *lock)
 {
+	_cleanup_(closep) int fd = opener_open(lock->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
 	struct stat ours, there;
 
-	return fstat(lock->fd, &ours) == 0 && stat(lock->path, &there) == 0 &&
+	return fstat(lock->fd, &ours) == 0 && fd >= 0 && fstat(fd, &there) == 0 &&
 	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
@@ -89,7 +91,7 @@ static int try_to_take(struct lock *lock, struct error *err)
 {
 	struct owner owner;
 
-	lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	lock->fd = opener_open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock->fd < 0)
 		return error_set(err, -errno, "cannot make %s: %s", lock->path, strerror(errno));
 	if (set_lock(lock->fd))
@@ -104,9 +106,10 @@ static int try_to_take(struct lock *lock, struct error *err)
 /* For whoever comes second; the lock holds without. */
 static void write_owner(const struct lock *lock, const char *qmp_path)
 {
+	_cleanup_(closep) int fd = opener_open(qmp_path, O_PATH | O_CLOEXEC, 0);
 	struct stat socket = { 0 };
 
-	if (stat(qmp_path, &socket) < 0 || ftruncate(lock->fd, 0) < 0)
+	if (fd < 0 || fstat(fd, &socket) < 0 || ftruncate(lock->fd, 0) < 0)
 		return;
 	dprintf(lock->fd, "%d %llu %llu\n", (int)getpid(), (unsigned long long)socket.st_dev,
 		(unsigned long long)socket.st_ino);
@@ -144,9 +147,6 @@ int lock_take(struct lock **ret, const struct machine *machine, const char *qmp_
 	snprintf(lock->path, sizeof(lock->path), LOCK_DIRECTORY "/vault-%u-%u-%llu.lock",
 		 major(vault->file_device), minor(vault->file_device),
 		 (unsigned long long)vault->file_inode);
-	if (mkdir(LOCK_DIRECTORY, 0755) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s; run as root", LOCK_DIRECTORY,
-				 strerror(errno));
 	r = take(lock, err);
 	if (r < 0)
 		return r;
@@ -182,6 +182,9 @@ int lock_check(const char *qmp_path, struct error *err)
 	DIR *directory;
 	int r = 0;
 
+	if (mkdir(LOCK_DIRECTORY, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "cannot make %s: %s; run as root", LOCK_DIRECTORY,
+				 strerror(errno));
 	if (stat(qmp_path, &socket) < 0)
 		return 0; /* for machine_open() to say */
 	directory = opendir(LOCK_DIRECTORY);

@@ -34,6 +34,7 @@
 #include "util/cleanup.h"
 #include "vmm/gdbstub.h"
 #include "util/clock.h"
+#include "util/opener.h"
 #include "vmm/hot_plug.h"
 #include "vmm/memory_map.h"
 #include "vmm/pci.h"
@@ -281,7 +282,7 @@ static int open_mapping(int pid, const struct mapping *mapping, struct error *er
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start,
 		 mapping->end);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = opener_open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0 && (errno == EPERM || errno == EACCES))
 		return error_set(err, -errno, "%s: %m; run as root (CAP_SYS_ADMIN)", path);
 	if (fd < 0)
@@ -323,12 +324,17 @@ static int map_pieces(struct block *block, int pid, uint64_t start, uint8_t *hos
 	uint64_t end = start + block->size, at = start;
 	struct mapping mapping;
 	char line[PATH_MAX + 128];
-	int r;
+	int fd, r;
 
 	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
-	maps = fopen(line, "re");
-	if (!maps)
+	fd = opener_open(line, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
 		return error_set(err, -errno, "%s: %m", line);
+	maps = fdopen(fd, "r");
+	if (!maps) {
+		close(fd);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
 	while (at < end && fgets(line, sizeof(line), maps)) {
 		uint64_t to;
 

@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "util/opener.h"
+
 int process_memory_open(int pid, struct error *err)
 {
 	char path[32];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = opener_open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0 && (errno == EPERM || errno == EACCES))
 		return error_set(err, -errno, "%s: %m; run as root (CAP_SYS_PTRACE)", path);
 	if (fd < 0)

@@ -186,21 +186,38 @@ static struct policy_rule rules[] = {
 	  .containers = { .hostnames = hosts, .n_hostnames = 1 } },
 };
 
-static struct fake_session *start(void)
-{
-	struct fake_session *f;
-	struct session *session;
+static struct kernel *kernel; /* where members stand: the same for all inputs */
+static struct caches *caches;
+static uint8_t *pristine;
 
+static void make_guest(void)
+{
 	fake_init();
 	for (size_t i = 0; i < N_OBJECTS; i++)
 		objects[i] = fake_make();
 	make_tasks();
 	make_files();
+	assert(!kernel_new(&kernel, NULL, NULL));
+	caches_new(&caches, kernel, NULL, NULL);
+	pristine = malloc(fake_used);
+	nowhere = fopen("/dev/null", "w");
+	assert(pristine && nowhere);
+	memcpy(pristine, fake_bytes, fake_used);
+	log_set_level(LOG_LEVEL_ERROR);
+}
+
+static struct fake_session *start(void)
+{
+	struct fake_session *f;
+	struct session *session;
+
+	if (!pristine)
+		make_guest();
+	memcpy(fake_bytes, pristine, fake_used);
 	f = fake_session_new(rules, ARRAY_SIZE(rules));
 	session = &f->session;
-	assert(!kernel_new(&session->kernel, NULL, NULL));
-	session->caches = NULL;
-	caches_new(&session->caches, session->kernel, NULL, NULL);
+	session->kernel = kernel;
+	session->caches = caches;
 	session->sink = drop_event;
 	session->guest_mnt_ns = 1;
 	session->names_sequence = plan_publish(session->plan, (void *)f->vault);
@@ -217,8 +234,6 @@ static void stop(struct fake_session *f)
 	views_clear(&f->session.views);
 	watches_free(f->session.watches);
 	f->session.watches = NULL;
-	caches_free(f->session.caches);
-	kernel_free(f->session.kernel);
 	fake_session_free(f);
 }
 
@@ -379,10 +394,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = { data, size };
 	struct fake_session *f = start();
 
-	if (!nowhere)
-		nowhere = fopen("/dev/null", "w");
-	log_set_level(LOG_LEVEL_ERROR);
-	assert(nowhere);
 	for (unsigned int i = 0; input.left && i < MAX_STEPS; i++) {
 		step(f, &input);
 		check_bounds(&f->session);

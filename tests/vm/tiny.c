@@ -16,6 +16,7 @@
  *	scribble N	fills the mailbox (the smaller ivshmem device's memory) with random bytes, N times
  *	module WORDS	loads /module.ko with these parameters, and takes it out again: "store_ns N back_ns N", its own
  *	put FILE TEXT	writes the text into the file: "ok", or the error's text
+ *	forge KIND N	writes into the mailbox for N milliseconds what mailbox.h has by that name: "forged" how often
  *	reboot	as reboot -f; no answer
  *	kexec W	the kernel /vmlinuz with the initial file system /inner in this one's place, with the word W; an answer if that fails
  *
@@ -43,6 +44,8 @@
 #define MAX_LOAD 16
 #define OTHERS 100 /* opens of a file that nobody watches, for each of one that is */
 #define MAILBOX_SIZE (4 << 20) /* as `outguard qemu-args` prints */
+
+#include "mailbox.h"
 
 /* What the load counts, each process for itself. */
 struct counts {
@@ -244,12 +247,11 @@ static bool is_mailbox(const char *directory)
 	       st.st_size == MAILBOX_SIZE;
 }
 
-static void scribble(int n, char *buf, size_t size)
+static void *map_mailbox(void)
 {
-	int in = open("/dev/urandom", O_RDONLY | O_CLOEXEC), fd = -1;
 	char path[256];
 	glob_t found = { 0 };
-	char *mailbox;
+	int fd = -1;
 
 	glob("/sys/bus/pci/devices/*", 0, NULL, &found);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
@@ -259,14 +261,16 @@ static void scribble(int n, char *buf, size_t size)
 		fd = open(path, O_RDWR | O_CLOEXEC);
 	}
 	globfree(&found);
-	mailbox = mmap(NULL, MAILBOX_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mailbox == MAP_FAILED) {
-		snprintf(buf, size, "mailbox: %s", strerror(errno));
-		return;
-	}
+	return mmap(NULL, MAILBOX_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+static void scribble(int n, char *at_mailbox, char *buf, size_t size)
+{
+	int in = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+
 	for (int i = 0; i < n; i++) {
 		for (size_t at = 0; at < MAILBOX_SIZE; at += 65536) {
-			if (read(in, mailbox + at, 65536) < 0)
+			if (read(in, at_mailbox + at, 65536) < 0)
 				snprintf(buf, size, "urandom: %s", strerror(errno));
 		}
 	}
@@ -317,6 +321,20 @@ static void put_text(char *words, char *buf, size_t size)
 		close(fd);
 }
 
+static void use_mailbox(const char *command, const char *word, char *buf, size_t size)
+{
+	char *memory = map_mailbox();
+
+	if (memory == MAP_FAILED)
+		snprintf(buf, size, "mailbox: %s", strerror(errno));
+	else if (*command == 's')
+		scribble(atoi(word), memory, buf, size);
+	else
+		forge(word, memory, buf, size);
+	if (memory != MAP_FAILED)
+		munmap(memory, MAILBOX_SIZE);
+}
+
 static void start_kernel(const char *word, char *buf, size_t size)
 {
 	int image = open("/vmlinuz", O_RDONLY | O_CLOEXEC),
@@ -354,12 +372,12 @@ static void obey(char *command, char *buf, size_t size)
 		bring_online(buf, size);
 	else if (strncmp(command, "fill", 4) == 0)
 		fill(atol(word), buf, size);
-	else if (strncmp(command, "scribble", 8) == 0)
-		scribble(atoi(word), buf, size);
 	else if (strncmp(command, "module", 6) == 0)
 		run_module(word, buf, size);
 	else if (strncmp(command, "put ", 4) == 0)
 		put_text(word, buf, size);
+	else if (strncmp(command, "scribble", 8) == 0 || strncmp(command, "forge", 5) == 0)
+		use_mailbox(command, word, buf, size);
 	else if (strcmp(command, "reboot") == 0)
 		reboot(RB_AUTOBOOT);
 	else if (strncmp(command, "kexec", 5) == 0)
