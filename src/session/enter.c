@@ -628,6 +628,16 @@ static struct container *container_of_start(struct session *session, uint64_t ad
 	return container;
 }
 
+/* Of several that are the first at the same time one is enough. */
+static bool waits_for_use(const struct container *container)
+{
+	for (const struct watch *w = container->watches; w; w = w->next_own) {
+		if (w->kind == WATCH_LAZY)
+			return true;
+	}
+	return false;
+}
+
 /* A process in a container that was entered lazily uses a file. */
 static struct container *container_of_use(struct session *session,
 					  const struct guard_view_record *record)
@@ -638,7 +648,7 @@ static struct container *container_of_use(struct session *session,
 	if (kernel_task_read(session->kernel, record->task, &task) < 0)
 		return NULL;
 	container = containers_find(&session->containers, task.mnt_ns_sequence);
-	if (!container || task.root_dentry != container->root_dentry ||
+	if (!container || !waits_for_use(container) || task.root_dentry != container->root_dentry ||
 	    task.root_dentry != record->root_dentry)
 		return NULL;
 	return container;

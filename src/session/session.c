@@ -23,6 +23,7 @@
 #include "util/log.h"
 
 #define RECORDS_PER_POLL 512
+#define POLL_NS 50000000ULL /* then QEMU and the daemon have their turn */
 #define HELD_RINGS 8 /* as many records as fit into so many rings are held */
 #define HELD_PER_SECOND 4000 /* so that they last for some seconds, whatever the guest does */
 #define RETRY_NS 500000000ULL
@@ -306,13 +307,15 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	return 0;
 }
 
-/* Takes all that the guard has said so far, at most once around the ring. */
-static bool drain(struct session *session, uint64_t n)
+/* Takes what the guard has said so far, at most @n records, and begins with none after @until_ns: some take long. */
+static bool drain(struct session *session, uint64_t n, uint64_t until_ns)
 {
 	enum guard_record_type type;
 	bool any = false;
+	uint64_t now;
 
-	while (n-- && (type = ring_next(&session->ring, clock_ns(CLOCK_MONOTONIC)))) {
+	while (n-- && (now = clock_ns(CLOCK_MONOTONIC)) < until_ns &&
+	       (type = ring_next(&session->ring, now))) {
 		any = true;
 		switch (type) {
 		case GUARD_RECORD_FILE:
@@ -435,7 +438,7 @@ static void run_errands(struct session *session)
 /* What is still in the ring, or was held back, is told by what is known. */
 static void tell_last(struct session *session)
 {
-	drain(session, session->ring.n_slots);
+	drain(session, session->ring.n_slots, UINT64_MAX);
 	report_held(session);
 }
 
@@ -643,7 +646,7 @@ bool session_poll(struct session *session)
 	if (session->state != SESSION_GUARDING)
 		return true;
 	tampering_poll(session, clock_ns(CLOCK_MONOTONIC));
-	any |= drain(session, drain_limit(session));
+	any |= drain(session, drain_limit(session), clock_ns(CLOCK_MONOTONIC) + POLL_NS);
 	tell_losses(session, clock_ns(CLOCK_MONOTONIC));
 	abuse_tell(session, clock_ns(CLOCK_MONOTONIC));
 	follow_check(session, clock_ns(CLOCK_MONOTONIC));
@@ -676,7 +679,7 @@ int session_detach(struct session *session, struct error *err)
 
 	handle_machine_events(session);
 	if (session->state == SESSION_GUARDING) {
-		drain(session, session->ring.n_slots);
+		drain(session, session->ring.n_slots, UINT64_MAX);
 		traps_end(session);
 		if (life_goes_on(session))
 			r = arm_remove(&session->arm, session->kernel, REMOVE_TIMEOUT_MS, err);

@@ -136,6 +136,54 @@ static void test_parent_and_name(void **state)
 	assert_false(dcache_is_named(caches, g.etc, "etc"));
 }
 
+/* One more name of the inode. */
+static void add_alias(ptr inode, ptr dentry)
+{
+	put(dentry, "dentry.d_u.d_alias.next", get(inode, "inode.i_dentry.first"));
+	put(inode, "inode.i_dentry.first", place_of(dentry, "dentry.d_u.d_alias.next"));
+}
+
+static void test_names_of_inode(void **state)
+{
+	ptr inode = get(g.hostname, "dentry.d_inode"), etc = get(g.etc, "dentry.d_inode");
+	ptr twin = make_dentry(g.run, "twin", inode);
+	struct kernel_inode directory = { .super = 0xffff888000123400, .ino = 7, .generation = 9 };
+
+	(void)state;
+	assert_false(dcache_has_path(caches, inode, g.slash, "etc/hostname")); /* no names */
+	add_alias(inode, g.hostname);
+	add_alias(inode, twin);
+	add_alias(etc, g.etc);
+	assert_true(dcache_has_path(caches, inode, g.slash, "etc/hostname"));
+	assert_true(dcache_has_path(caches, inode, g.etc, "hostname"));
+	assert_true(dcache_has_path(caches, inode, g.slash, "run/twin"));
+	assert_true(dcache_has_path(caches, etc, g.slash, "etc"));
+	assert_true(dcache_has_path(caches, etc, g.etc, ""));
+	assert_false(dcache_has_path(caches, inode, g.slash, "hostname"));
+	assert_false(dcache_has_path(caches, inode, g.slash, "etc/twin"));
+	assert_false(dcache_has_path(caches, inode, g.etc, "etc/hostname"));
+	assert_false(dcache_has_path(caches, inode, g.slash, "x/etc/hostname"));
+	assert_false(dcache_has_path(caches, inode, 0, "etc/hostname"));
+	assert_false(dcache_has_path(caches, UNMAPPED, g.slash, "etc/hostname"));
+
+	put(etc, "inode.i_sb", directory.super);
+	put(etc, "inode.i_ino", directory.ino);
+	put(etc, "inode.i_generation", directory.generation);
+	assert_true(dcache_has_name(caches, inode, "hostname", &directory));
+	assert_false(dcache_has_name(caches, inode, "twin", &directory));
+	directory.generation++;
+	assert_false(dcache_has_name(caches, inode, "hostname", &directory));
+	directory.generation--;
+	put(g.hostname, "dentry.d_hash.pprev", 0); /* deleted */
+	assert_false(dcache_has_name(caches, inode, "hostname", &directory));
+	assert_false(dcache_has_path(caches, inode, g.slash, "etc/hostname"));
+	put(twin, "dentry.d_u.d_alias.next",
+	    place_of(twin, "dentry.d_u.d_alias.next")); /* no end */
+	assert_false(dcache_has_path(caches, inode, g.slash, "etc/hostname"));
+	put(twin, "dentry.d_inode", etc); /* it leads elsewhere: freed */
+	assert_false(dcache_has_path(caches, inode, g.slash, "run/twin"));
+}
+
 static void test_walk(void **state)
 {
 	struct place place;
@@ -269,12 +317,19 @@ int main(void)
 #test "_older", test, setup_older, teardown, NULL \
 	}
 	const struct CMUnitTest tests[] = {
-		TEST(test_new),		  TEST(test_child),
-		OLDER(test_child),	  TEST(test_parent_and_name),
-		TEST(test_walk),	  OLDER(test_walk),
-		TEST(test_walk_long),	  TEST(test_hostile),
-		OLDER(test_hostile),	  TEST(test_mounts_hostile),
-		TEST(test_links_hostile), TEST(test_shaken),
+		TEST(test_new),
+		TEST(test_child),
+		OLDER(test_child),
+		TEST(test_parent_and_name),
+		TEST(test_names_of_inode),
+		TEST(test_walk),
+		OLDER(test_walk),
+		TEST(test_walk_long),
+		TEST(test_hostile),
+		OLDER(test_hostile),
+		TEST(test_mounts_hostile),
+		TEST(test_links_hostile),
+		TEST(test_shaken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
