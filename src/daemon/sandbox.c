@@ -2,6 +2,7 @@
 #include "daemon/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -242,9 +243,9 @@ static const int allowed[] = {
 
 /* What libraries try, and do without. Where Landlock is missing, this is what keeps files away. */
 static const int refused[] = {
-	SCMP_SYS(open),	  SCMP_SYS(openat),   SCMP_SYS(stat),	    SCMP_SYS(lstat),
-	SCMP_SYS(access), SCMP_SYS(statfs),   SCMP_SYS(newfstatat), SCMP_SYS(faccessat),
-	SCMP_SYS(statx),  SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(uname),
+	SCMP_SYS(open),	    SCMP_SYS(openat),	  SCMP_SYS(stat),      SCMP_SYS(lstat),
+	SCMP_SYS(access),   SCMP_SYS(statfs),	  SCMP_SYS(faccessat), SCMP_SYS(statx),
+	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(uname),
 };
 
 static int allow_some(scmp_filter_ctx filter)
@@ -258,6 +259,13 @@ static int allow_some(scmp_filter_ctx filter)
 	r = r
 		    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 					SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	/* fstat(3) is stat of no name. */
+	r = r
+		    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+					SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
+	r = r
+		    ?: seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), 1,
+					SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
 	/* What tells of violations stays. */
 	r = r
 		    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1,

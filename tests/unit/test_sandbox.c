@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,11 +18,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <systemd/sd-event.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "daemon/porter.h"
 #include "daemon/sandbox.h"
+#include "policy/policy.h"
 #include "util/cleanup.h"
 #include "util/opener.h"
 
@@ -128,15 +132,72 @@ static bool opens(const char *path, int flags)
 static void work(void)
 {
 	char text[8] = "";
+	struct stat st;
 	int fd = opener_open(other, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
-	assert(fd >= 0 && read(fd, text, sizeof(text)) == 5 && !strcmp(text, "other"));
+	assert(fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       read(fd, text, sizeof(text)) == 5 && !strcmp(text, "other"));
 	close(fd);
 	assert(opens(events, O_WRONLY | O_CREAT | O_APPEND));
 	assert(opens(ready, O_WRONLY | O_CREAT | O_TRUNC));
 	assert(opens(qmp, O_PATH));
 	assert(malloc(1 << 20) && fcntl(1, F_GETFD) >= 0);
 	assert(memfd_create("x", MFD_CLOEXEC) >= 0);
+}
+
+static int end_loop(sd_event_source *source, uint64_t usec, void *data)
+{
+	(void)usec;
+	(void)data;
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int hear_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)source;
+	*(uint32_t *)data = info->ssi_signo;
+	return 0;
+}
+
+/* What sessions and their event loop do. */
+static void live(void)
+{
+	struct flock whole = { .l_type = F_WRLCK };
+	_cleanup_(freep) char *text = NULL;
+	struct policy *loaded = NULL;
+	struct error err = { 0 };
+	sd_event *event = NULL;
+	uint32_t heard = 0;
+	struct stat st;
+	size_t size;
+	sigset_t set;
+	FILE *file;
+	void *at;
+	int fd;
+
+	assert(policy_load(&loaded, other, &err) < 0 && strstr(err.message, "other:1:1"));
+	fd = memfd_create("vault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert(!ftruncate(fd, 1 << 21) && !fchmod(fd, 0644) && !fstat(fd, &st));
+	assert(!fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) && st.st_size == 1 << 21);
+	assert(!fcntl(fd, F_OFD_SETLKW, &whole));
+	at = mmap(NULL, 1 << 21, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert(at != MAP_FAILED && !madvise(at, 1 << 21, MADV_REMOVE) && !munmap(at, 1 << 21));
+	file = open_memstream(&text, &size);
+	fprintf(file, "%s %g", "text", 1.5);
+	fclose(file);
+	assert(!strcmp(text, "text 1.5"));
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	assert(sd_event_new(&event) >= 0);
+	assert(sd_event_add_signal(event, NULL, SIGTERM, hear_signal, &heard) >= 0);
+	assert(sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, 20000, 50, end_loop,
+					  NULL) >= 0);
+	raise(SIGTERM);
+	assert(sd_event_loop(event) == 0 && heard == SIGTERM);
+	sd_event_unref(event);
+	usleep(100);
+	assert(time(NULL) && localtime(&(time_t){ 0 }) && !poll(NULL, 0, 1));
 }
 
 /* Nothing but what it was told, in no other way, and nothing by itself. */
@@ -150,7 +211,10 @@ static void reach_out(void)
 					     "/run/outguard/outguard.sock" };
 	char own[64];
 
+	struct stat st;
+
 	assert(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
+	assert(stat("/etc/passwd", &st) < 0 && errno == EACCES);
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		assert(!opens(paths[i], O_RDONLY) && errno == EACCES);
 		assert(!opens(paths[i], O_RDWR) && errno == EACCES);
@@ -232,6 +296,12 @@ static void test_work(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+static void test_live(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of(live), 0);
+}
+
 static void test_reach_out(void **state)
 {
 	(void)state;
@@ -264,9 +334,8 @@ static void test_violations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_work),
-		cmocka_unit_test(test_reach_out),
-		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_work),	   cmocka_unit_test(test_live),
+		cmocka_unit_test(test_reach_out),  cmocka_unit_test(test_map),
 		cmocka_unit_test(test_violations),
 	};
 
