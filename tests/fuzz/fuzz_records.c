@@ -13,15 +13,9 @@
 #include "session/verify.h"
 #include "util/log.h"
 
-/* Both of these have one of that name. */
-#define fake_text fake_string
-#include "../unit/fake_guest.h"
-#undef fake_text
-#include "../unit/fake_session.h"
+#include "../unit/fake_records.h"
 
 #define MAX_STEPS 64
-#define N_OBJECTS 28
-#define N_INODES 6
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,26 +24,8 @@ struct input {
 	size_t left;
 };
 
-static uint64_t objects[N_OBJECTS]; /* addresses, by number */
 static uint64_t now;
 static FILE *nowhere;
-
-enum {
-	TASK = 1,
-	SECOND,
-	NS,
-	INODE = 4,
-	DENTRY = INODE + N_INODES,
-	SUPER = DENTRY + N_INODES,
-	MOUNT,
-	FS,
-	CRED,
-	SIGNAL,
-	PID,
-	UTS,
-	CGROUPS,
-	TYPE
-};
 
 static uint64_t take(struct input *input, size_t n)
 {
@@ -87,81 +63,6 @@ static struct guard_identity take_identity(struct input *input)
 					(uint32_t)fake_get(inode, "inode.i_generation"), 0 };
 }
 
-static void link_task(uint64_t task, uint64_t next, uint32_t pid)
-{
-	fake_set(task, "task_struct.tasks.next", fake_place(next, "task_struct.tasks.next"));
-	fake_set(task, "task_struct.thread_node.next",
-		 fake_place(objects[SIGNAL], "signal_struct.thread_head.next"));
-	fake_set(task, "task_struct.signal", objects[SIGNAL]);
-	fake_set(task, "task_struct.group_leader", task);
-	fake_set(task, "task_struct.fs", objects[FS]);
-	fake_set(task, "task_struct.real_cred", objects[CRED]);
-	fake_set(task, "task_struct.real_parent", objects[0]);
-	fake_set(task, "task_struct.pid", pid);
-	fake_set(task, "task_struct.tgid", pid);
-	fake_set(task, "task_struct.nsproxy", objects[NS]);
-	fake_set(task, "task_struct.thread_pid", objects[PID]);
-	fake_set(task, "task_struct.cgroups", objects[CGROUPS]);
-}
-
-static void make_tasks(void)
-{
-	link_task(objects[0], objects[TASK], 0);
-	link_task(objects[TASK], objects[SECOND], 1);
-	link_task(objects[SECOND], objects[0], 300);
-	fake_set(objects[SIGNAL], "signal_struct.thread_head.next",
-		 fake_place(objects[SECOND], "task_struct.thread_node.next"));
-	fake_set(objects[NS], "nsproxy.mnt_ns", objects[NS]);
-	fake_set(objects[NS], "nsproxy.uts_ns", objects[UTS]);
-	fake_set(objects[NS], "mnt_namespace.seq", 101);
-	fake_set(objects[NS], "mnt_namespace.root", objects[MOUNT]);
-	fake_set(objects[PID], "upid.ns", objects[PID]);
-	fake_set(objects[CGROUPS], "css_set.dfl_cgrp", objects[CGROUPS]);
-	fake_set(objects[CGROUPS], "cgroup.kn", objects[CGROUPS]);
-	fake_set(objects[FS], "fs_struct.root.dentry", objects[DENTRY]);
-	fake_set(objects[FS], "fs_struct.root.mnt", fake_place(objects[MOUNT], "mount.mnt"));
-}
-
-/* "/", "/etc" and the files in it: the last names of the policy's paths. */
-static void make_file(unsigned int i, const char *name)
-{
-	uint64_t inode = objects[INODE + i], dentry = objects[DENTRY + i];
-	uint64_t parent = objects[DENTRY + (i > 1)], next;
-
-	fake_set(inode, "inode.i_sb", objects[SUPER]);
-	fake_set(inode, "inode.i_ino", i + 10);
-	fake_set(inode, "inode.i_generation", i + 1010);
-	fake_set(inode, "inode.i_nlink", 1);
-	fake_set(inode, "inode.i_mode", i < 2 ? S_IFDIR | 0755 : S_IFREG | 0644);
-	fake_set(inode, "inode.i_dentry.first", fake_place(dentry, "dentry.d_u.d_alias.next"));
-	fake_set(dentry, "dentry.d_inode", inode);
-	fake_set(dentry, "dentry.d_parent", parent);
-	fake_set(dentry, "dentry.d_hash.pprev", 1);
-	fake_set(dentry, "dentry.d_name.name", fake_string(name));
-	fake_set(dentry, "dentry.d_name.len", strlen(name));
-	if (!i)
-		return;
-	next = fake_get(parent, "dentry.d_children.first");
-	fake_set(dentry, "dentry.d_sib.next", next);
-	fake_set(parent, "dentry.d_children.first", fake_place(dentry, "dentry.d_sib.next"));
-}
-
-static void make_files(void)
-{
-	static const char *const names[N_INODES] = { "/", "etc", "shadow", "a.conf", "ssh", "x" };
-
-	fake_set(objects[SUPER], "super_block.s_type", objects[TYPE]);
-	fake_set(objects[SUPER], "super_block.s_flags", 1 << 30);
-	fake_set(objects[TYPE], "file_system_type.name", fake_string("ext4"));
-	fake_set(objects[MOUNT], "mount.mnt.mnt_root", objects[DENTRY]);
-	fake_set(objects[MOUNT], "mount.mnt.mnt_sb", objects[SUPER]);
-	fake_set(objects[MOUNT], "mount.mnt_parent", objects[MOUNT]);
-	fake_set(objects[MOUNT], "mount.mnt_mounts.next",
-		 fake_place(objects[MOUNT], "mount.mnt_mounts.next"));
-	for (unsigned int i = 0; i < N_INODES; i++)
-		make_file(i, names[i]);
-}
-
 static void drop_event(const struct event *event, void *data)
 {
 	(void)data;
@@ -190,15 +91,11 @@ static struct kernel *kernel; /* where members stand: the same for all inputs */
 static struct caches *caches;
 static uint8_t *pristine;
 
-static void make_guest(void)
+static void start_all(void)
 {
-	fake_init();
-	for (size_t i = 0; i < N_OBJECTS; i++)
-		objects[i] = fake_make();
-	make_tasks();
-	make_files();
+	make_guest();
 	assert(!kernel_new(&kernel, NULL, NULL));
-	caches_new(&caches, kernel, NULL, NULL);
+	assert(!caches_new(&caches, kernel, NULL, NULL));
 	pristine = malloc(fake_used);
 	nowhere = fopen("/dev/null", "w");
 	assert(pristine && nowhere);
@@ -212,7 +109,7 @@ static struct fake_session *start(void)
 	struct session *session;
 
 	if (!pristine)
-		make_guest();
+		start_all();
 	memcpy(fake_bytes, pristine, fake_used);
 	f = fake_session_new(rules, ARRAY_SIZE(rules));
 	session = &f->session;
