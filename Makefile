@@ -321,6 +321,7 @@ install: programs ## Install programs, man pages and the systemd unit below PREF
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/outguardd.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/outguard-policy.5
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system contrib/outguardd.service
+	install -D -m 644 contrib/outguard.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/outguard.conf
 
 -include $(wildcard $(foreach d,$(LAYERS) guard tests,$(BUILD)/$(d)/*.d))
 

@@ -295,6 +295,8 @@ int vm_start(struct vm *vm, uint64_t who, struct error *err)
 	if (r < 0) {
 		vm->io = sd_event_source_disable_unref(vm->io);
 		vm->channel = lines_free(vm->channel);
+		closep(&vm->warrants);
+		vm->warrants = -1;
 		reap(vm);
 		return error_set(err, r, "%s", strerror(-r));
 	}
