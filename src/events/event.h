@@ -102,7 +102,7 @@ struct event_notice {
 	uint64_t time_ns; /* host's CLOCK_REALTIME */
 	const char *vm;
 	const char *
-		what; /* "cache-full", "container-unguarded", "records-lost", "open-descriptor", ... */
+		what; /* "cache-full", "container-unguarded", "records-lost", "mailbox-abused", "open-descriptor", ... */
 	enum policy_severity severity;
 	const char *message; /* a sentence */
 	const struct event_container *container; /* or NULL */
