@@ -49,10 +49,10 @@ static uint32_t fill_symbols(struct fake_symbol *symbols, const struct fake_layo
 	if (layout->encoding == FAKE_ABSOLUTE_PERCPU)
 		symbols[n++] = (struct fake_symbol){ "Apcpu_hot", 0x1f000 };
 	symbols[n++] = (struct fake_symbol){ "T_text", VA };
-	symbols[n++] = (struct fake_symbol){ "Dlinux_banner", VA + BANNER };
 	symbols[n++] = (struct fake_symbol){ "ttwice", VA + 0x10 };
 	symbols[n++] = (struct fake_symbol){ "ttwice", VA + 0x20 };
 	symbols[n++] = (struct fake_symbol){ long_name, VA + 0x30 };
+	symbols[n++] = (struct fake_symbol){ "Dlinux_banner", VA + BANNER };
 	for (uint32_t i = 0; i < N_FILLER; i++)
 		symbols[n++] = (struct fake_symbol){ filler_names[i], VA + 0x1000 + 16 * i };
 	return n;
@@ -98,6 +98,36 @@ static void test_layouts(void **state)
 				 layouts[i].encoding == FAKE_ABSOLUTE_PERCPU ? 0x1f000 : 0);
 		kallsyms_free(kallsyms);
 	}
+}
+
+static void expect_at(const struct kallsyms *kallsyms, uint64_t address, const char *name,
+		      uint64_t start, uint64_t end)
+{
+	uint64_t found_start = 0, found_end = 0;
+	const char *found = kallsyms_at(kallsyms, address, &found_start, &found_end);
+
+	assert_non_null(found);
+	assert_string_equal(found, name);
+	assert_int_equal(found_start, start);
+	assert_int_equal(found_end, end);
+	assert_string_equal(kallsyms_at(kallsyms, address, NULL, NULL), name);
+}
+
+static void test_at(void **state)
+{
+	_cleanup_(fake_image_deinit) struct fake_image fake = fake_image(&layouts[4]);
+	struct kallsyms *kallsyms = NULL;
+
+	(void)state;
+	assert_int_equal(kallsyms_read(&kallsyms, &fake.image, NULL), 0);
+	assert_null(kallsyms_at(kallsyms, VA - 1, NULL, NULL));
+	expect_at(kallsyms, VA, "_text", VA, VA + 0x10);
+	expect_at(kallsyms, VA + 0x1f, "twice", VA + 0x10, VA + 0x20);
+	expect_at(kallsyms, VA + 0x20, "twice", VA + 0x20, VA + 0x30);
+	expect_at(kallsyms, VA + 0x1000 + 16 * 350 + 15, "symbol_350", VA + 0x1000 + 16 * 350,
+		  VA + 0x1000 + 16 * 351);
+	expect_at(kallsyms, UINT64_MAX, "symbol_699", VA + 0x1000 + 16 * 699, UINT64_MAX);
+	kallsyms_free(kallsyms);
 }
 
 /* The search starts at the text, and looks at what is in front of it in the end. */
@@ -316,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layouts),
+		cmocka_unit_test(test_at),
 		cmocka_unit_test(test_entry_behind_tables),
 		cmocka_unit_test(test_nothing_in_front_of_tokens),
 		cmocka_unit_test(test_malformed),
