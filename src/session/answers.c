@@ -19,19 +19,36 @@
 #define TOLD_NS 60000000000ULL
 #define VARIABLES 10
 
-static bool has_command(const struct policy *policy)
+static struct commands_line line_of(const struct policy_answer *answer)
 {
-	bool any = policy->tampering.answer.n_command;
-
-	for (size_t i = 0; i < policy->n_rules; i++)
-		any = any || (policy->rules[i].answer && policy->rules[i].answer->n_command);
-	return any;
+	return (struct commands_line){ (const char *const *)answer->command, answer->n_command };
 }
 
 int answers_prepare(struct answers *answers, const struct policy *policy, struct error *err)
 {
-	return answers->commands || !has_command(policy) ? 0
-							 : commands_new(&answers->commands, err);
+	_cleanup_(freep) struct commands_line *lines = calloc(policy->n_rules + 1, sizeof(*lines));
+	struct commands *commands;
+	size_t n = 0;
+	int r;
+
+	if (!lines)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (policy->tampering.answer.n_command)
+		lines[n++] = line_of(&policy->tampering.answer);
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct policy_answer *answer = policy->rules[i].answer;
+
+		if (answer && answer->n_command)
+			lines[n++] = line_of(answer);
+	}
+	if (!n)
+		return 0;
+	r = commands_new(&commands, lines, n, err);
+	if (r < 0)
+		return r;
+	commands_free(answers->commands);
+	answers->commands = commands;
+	return 0;
 }
 
 void answers_deinit(struct answers *answers)
@@ -162,14 +179,14 @@ static void add(struct variables *variables, const char *name, const char *value
 static void run(struct session *session, const struct policy_answer *answer,
 		const struct variables *variables, const char *json, size_t size)
 {
+	const struct commands_line line = line_of(answer);
 	int r;
 
 	if (!answer->n_command)
 		return;
-	r = !session->answers.commands
-		    ? -EPIPE
-		    : commands_run(session->answers.commands, (const char *const *)answer->command,
-				   answer->n_command, variables->list, json, size);
+	r = session->answers.commands
+		    ? commands_run(session->answers.commands, &line, variables->list, json, size)
+		    : -EPIPE;
 	if (r < 0)
 		leave_out(session, answer->command[0],
 			  r == -EAGAIN ? "too many commands wait already" : strerror(-r));

@@ -40,6 +40,10 @@ struct child {
 	uint64_t until_ns;
 };
 
+/* In the helper: what may be run. The memory that it points to is this process's own copy. */
+static const struct commands_line *allowed;
+static size_t n_allowed;
+
 DEFINE_CLEANUP(struct commands *, commands_free)
 
 struct commands *commands_free(struct commands *commands)
@@ -87,6 +91,19 @@ static void become(char **argv, char **environment, const char *input, size_t si
 	_exit(127);
 }
 
+static bool is_allowed(char *const *argv, uint32_t n)
+{
+	for (size_t i = 0; i < n_allowed; i++) {
+		uint32_t same = 0;
+
+		while (n == allowed[i].n && same < n && !strcmp(argv[same], allowed[i].argv[same]))
+			same++;
+		if (same == n)
+			return true;
+	}
+	return false;
+}
+
 static void start(struct child *child, struct message *message, size_t size)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -98,7 +115,7 @@ static void start(struct child *child, struct message *message, size_t size)
 	at = take_texts(message->text, end, words, n);
 	if (at)
 		at = take_texts(at, end, words + n + 2, message->n_environment);
-	if (!at)
+	if (!at || !is_allowed(words, n))
 		return;
 	words[n + 1] = path;
 	child->pid = fork();
@@ -231,7 +248,8 @@ static int make_helper(int channel, struct error *err)
 	return status ? error_set(err, -EAGAIN, "no process for commands") : 0;
 }
 
-int commands_new(struct commands **ret, struct error *err)
+int commands_new(struct commands **ret, const struct commands_line *lines, size_t n,
+		 struct error *err)
 {
 	_cleanup_(commands_freep) struct commands *commands = calloc(1, sizeof(*commands));
 	int pair[2], r;
@@ -242,7 +260,11 @@ int commands_new(struct commands **ret, struct error *err)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, -errno, "socketpair: %s", strerror(errno));
 	commands->channel = pair[0];
+	allowed = lines;
+	n_allowed = n;
 	r = make_helper(pair[1], err);
+	allowed = NULL;
+	n_allowed = 0;
 	close(pair[1]);
 	if (r < 0)
 		return r;
@@ -256,7 +278,7 @@ static void put_text(FILE *to, const char *text, uint32_t *n)
 	++*n;
 }
 
-int commands_run(struct commands *commands, const char *const argv[], size_t n_arguments,
+int commands_run(struct commands *commands, const struct commands_line *line,
 		 const char *const environment[], const char *input, size_t size)
 {
 	_cleanup_(freep) char *bytes = NULL;
@@ -267,8 +289,8 @@ int commands_run(struct commands *commands, const char *const argv[], size_t n_a
 	if (!to)
 		return -ENOMEM;
 	fwrite(&head, sizeof(head), 1, to);
-	for (size_t i = 0; i < n_arguments; i++)
-		put_text(to, argv[i], &head.n_arguments);
+	for (size_t i = 0; i < line->n; i++)
+		put_text(to, line->argv[i], &head.n_arguments);
 	for (size_t i = 0; environment[i]; i++)
 		put_text(to, environment[i], &head.n_environment);
 	fwrite(input, 1, size, to);

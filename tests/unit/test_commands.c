@@ -16,11 +16,46 @@
 #include "session/commands.h"
 
 static char directory[] = "/tmp/outguard-commands-XXXXXX";
-static const char *const nothing[] = { NULL };
+
+/* What the tests run; the paths of pipes are known beforehand. */
+static struct command {
+	const char *argv[6];
+} commands_known[] = {
+	{ { "/bin/sh", "-c", "{ cat; echo \"[$1][$2][$A][$B]\"; pwd; } >\"$0\"", "run", "two words",
+	    "" } },
+	{ { "/bin/sh", "-c", "wc -c >\"$0\"", "large", "", "" } },
+	{ { "/bin/sh", "-c", "sleep 0.01", "", "", "" } },
+	{ { "/bin/sh", "-c", "echo last >\"$0\"", "many", "", "" } },
+	{ { "/bin/sh", "-c", "sleep 1", "", "", "" } },
+	{ { "/nonexistent/program", "", "", "", "", "" } },
+	{ { "/bin/sh", "-c", "echo \"unknown\" >\"$0\"", "many", "",
+	    "" } }, /* the one that is not allowed */
+};
+enum {
+	RUN,
+	LARGE,
+	SLEEP_A_LITTLE,
+	LAST,
+	SLEEP,
+	MISSING,
+	UNKNOWN,
+	N_KNOWN
+};
+static char paths[N_KNOWN][128];
+static struct commands_line lines[N_KNOWN];
 
 static int set_up(void **state)
 {
-	return commands_new((struct commands **)state, NULL);
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const char **name = &commands_known[i].argv[3];
+
+		if (**name && **name != '/')
+			snprintf(paths[i], sizeof(paths[i]), "%s/%s", directory, *name);
+		if (**name)
+			*name = paths[i];
+		lines[i] = (struct commands_line){ commands_known[i].argv, 6 };
+	}
+	return commands_new((struct commands **)state, lines, UNKNOWN, NULL);
 }
 
 static int tear_down(void **state)
@@ -45,32 +80,25 @@ static size_t read_all(const char *name, char *buf, size_t size)
 	return n;
 }
 
-static const char *make_pipe(const char *name)
+static const char *make_pipe(int i)
 {
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	return path;
+	assert_int_equal(mkfifo(paths[i], 0600), 0);
+	return paths[i];
 }
 
-static int run_shell(struct commands *commands, const char *script, const char *path,
-		     const char *const environment[], const char *input, size_t size)
+static int run(struct commands *commands, int i, const char *input, size_t size)
 {
-	const char *argv[] = { "/bin/sh", "-c", script, path, "two words", "" };
+	static const char *const environment[] = { "A=one two", "B=$(id)", NULL };
 
-	return commands_run(commands, argv, 6, environment, input, size);
+	return commands_run(commands, &lines[i], environment, input, size);
 }
 
 static void test_run(void **state)
 {
-	static const char *const environment[] = { "A=one two", "B=$(id)", NULL };
-	const char *path = make_pipe("run");
+	const char *path = make_pipe(RUN);
 	char found[1024];
 
-	assert_int_equal(run_shell(*state, "{ cat; echo \"[$1][$2][$A][$B]\"; pwd; } >\"$0\"", path,
-				   environment, "input\nof it\n", 12),
-			 0);
+	assert_int_equal(run(*state, RUN, "input\nof it\n", 12), 0);
 	read_all(path, found, sizeof(found));
 	assert_string_equal(found, "input\nof it\n[two words][][one two][$(id)]\n/\n");
 }
@@ -78,37 +106,37 @@ static void test_run(void **state)
 /* Input larger than a pipe holds; nobody waits for it to be read. */
 static void test_large(void **state)
 {
-	const char *path = make_pipe("large");
+	const char *path = make_pipe(LARGE);
 	char *input = malloc(100000), found[64];
 
 	memset(input, 'x', 100000);
-	assert_int_equal(run_shell(*state, "wc -c >\"$0\"", path, nothing, input, 100000), 0);
+	assert_int_equal(run(*state, LARGE, input, 100000), 0);
 	read_all(path, found, sizeof(found));
 	assert_int_equal(atoi(found), 100000);
-	assert_int_equal(run_shell(*state, "", path, nothing, input, 100000), 0);
+	assert_int_equal(run(*state, SLEEP_A_LITTLE, input, 100000), 0);
 	free(input);
 	input = calloc(1, 200000);
-	assert_int_equal(run_shell(*state, "", path, nothing, input, 200000), -E2BIG);
+	assert_int_equal(run(*state, SLEEP_A_LITTLE, input, 200000), -E2BIG);
 	free(input);
 }
 
-/* What is not there is no harm, and what waits has its turn. */
+/* What is not there, or not allowed, is no harm, and what waits has its turn. */
 static void test_many(void **state)
 {
-	const char *missing[] = { "/nonexistent/program" };
-	const char *path = make_pipe("many");
+	const char *path = make_pipe(LAST);
 	char found[4096] = "";
 	int r = 0;
 
-	assert_int_equal(commands_run(*state, missing, 1, nothing, "", 0), 0);
+	assert_int_equal(run(*state, MISSING, "", 0), 0);
+	assert_int_equal(run(*state, UNKNOWN, "", 0), 0);
 	for (int i = 0; i < 3 * COMMANDS_AT_ONCE; i++)
-		assert_int_equal(run_shell(*state, "sleep 0.01", path, nothing, "", 0), 0);
-	assert_int_equal(run_shell(*state, "echo last >\"$0\"", path, nothing, "", 0), 0);
+		assert_int_equal(run(*state, SLEEP_A_LITTLE, "", 0), 0);
+	assert_int_equal(run(*state, LAST, "", 0), 0);
 	read_all(path, found, sizeof(found));
 	assert_string_equal(found, "last\n");
 	/* too many, and it does not block */
 	for (int i = 0; i < 100000 && r == 0; i++)
-		r = run_shell(*state, "sleep 1", path, nothing, found, sizeof(found));
+		r = run(*state, SLEEP, found, sizeof(found));
 	assert_int_equal(r, -EAGAIN);
 }
 
