@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define PTE_PRESENT 0x1ULL
+#define PTE_WRITE 0x2ULL
 #define PTE_HUGE 0x80ULL
 #define PTE_ADDRESS 0x000ffffffffff000ULL
 
@@ -40,6 +41,15 @@ int space_walk(const struct space *space, uint64_t va, struct space_walk *ret)
 		table = entry & PTE_ADDRESS;
 	}
 	return -EFAULT;
+}
+
+bool space_is_writable(const struct space_walk *walk)
+{
+	bool writable = true;
+
+	for (unsigned int i = 0; i < walk->n; i++)
+		writable = writable && walk->entry[i].value & PTE_WRITE;
+	return writable;
 }
 
 int space_translate(const struct space *space, uint64_t va, uint64_t *ret_pa,

@@ -37,6 +37,9 @@ struct space_walk {
 	uint64_t pa, contiguous; /* as space_translate() */
 };
 
+/* May the kernel write what the walk has led to: do all entries on the way let it? */
+bool space_is_writable(const struct space_walk *walk);
+
 /* Returns 0 or -EFAULT, as space_translate(). */
 int space_walk(const struct space *space, uint64_t va, struct space_walk *ret);
 

@@ -10,7 +10,6 @@
 #define DOUBT_NS 20000000ULL
 #define DOUBTS 2 /* a change may end, and another begin, just then */
 #define CHANGING_NS 3000000000ULL /* a kernel whose vCPUs wait for the host's takes long */
-#define PTE_WRITE 2ULL
 
 void copies_init(struct copies *copies, const struct space *space, copies_judge_t judge, void *data)
 {
@@ -22,16 +21,6 @@ void copies_clear(struct copies *copies)
 	for (size_t i = 0; i < copies->n_ranges; i++)
 		free(copies->range[i].bytes);
 	*copies = (struct copies){ 0 };
-}
-
-/* One that any level takes away is not there. */
-static bool is_writable(const struct space_walk *walk)
-{
-	bool writable = true;
-
-	for (unsigned int i = 0; i < walk->n; i++)
-		writable = writable && walk->entry[i].value & PTE_WRITE;
-	return writable;
 }
 
 /* How the @size bytes at @va, which belong to @range, are mapped now. */
@@ -47,7 +36,7 @@ static enum copies_mapping look_at_mapping(const struct copies *copies,
 		if (space_walk(&copies->space, va, &walk) < 0 ||
 		    walk.pa != range->pa + (va - range->va))
 			return COPIES_ELSEWHERE;
-		*ret_writable = *ret_writable || is_writable(&walk);
+		*ret_writable = *ret_writable || space_is_writable(&walk);
 	}
 	return COPIES_MAPPED;
 }

@@ -20,6 +20,7 @@
 
 #define MAX_PIECE (1ULL << 20) /* of the kernel, in one look */
 #define MAX_LINKS 1024
+#define BOOT_NS 60000000000ULL
 #define LOADED_END 0xffffffffff000000ULL /* MODULES_END */
 #define IDT_SIZE 4096
 #define NODES_SIZE (GUARD_VAULT_RECORD - GUARD_VAULT_HOOKS)
@@ -52,6 +53,7 @@ struct sentry {
 	uint64_t image_end;
 	uint64_t traced, traced_now; /* in the last round, and in this one so far */
 	uint64_t round;
+	bool tried; /* to copy the kernel */
 
 	struct cpus cpus;
 	uint8_t *code, nodes[NODES_SIZE]; /* of the vault */
@@ -311,6 +313,19 @@ static int add_range(struct sentry *sentry, const char *name, const char *start,
 	return copies_add(&sentry->copies, name, from, to - from, code);
 }
 
+/*
+ * A kernel that still boots patches itself in ways that its tables do not tell, and writes what will be read-only. When it is through with
+ * that, it takes away the right to (mark_rodata_ro()).
+ */
+static bool has_booted(const struct sentry *sentry)
+{
+	const struct space *space = profile_space(sentry->profile);
+	uint64_t rodata = profile_symbol(sentry->profile, "__start_rodata");
+	struct space_walk walk;
+
+	return !rodata || space_walk(space, rodata, &walk) < 0 || !space_is_writable(&walk);
+}
+
 /* The text, with all that is in it; the read-only data; the interrupt table. */
 static int copy_kernel(struct sentry *sentry)
 {
@@ -324,12 +339,21 @@ static int copy_kernel(struct sentry *sentry)
 		r = add_range(sentry, "read-only data", "__start_rodata", "__end_rodata", false);
 	if (r == 0 && idt)
 		r = copies_add(&sentry->copies, "interrupt table", idt, IDT_SIZE, false);
+	sentry->facts.trouble = r < 0 ? strerrordesc_np(-r) : NULL;
+	sentry->tried = true;
 	if (r == 0)
 		return 0;
 	copies_clear(&sentry->copies);
 	sites_clear(&sentry->sites);
-	sentry->facts.trouble = strerrordesc_np(-r);
 	return r == -ENOMEM ? r : 0;
+}
+
+/* One that never does (rodata=off) is taken as it is after a while. */
+static int copy_if_booted(struct sentry *sentry, uint64_t now_ns)
+{
+	if (sentry->tried || (!has_booted(sentry) && now_ns - sentry->facts.since_ns < BOOT_NS))
+		return 0;
+	return copy_kernel(sentry);
 }
 
 static void print_bytes(char *to, const uint8_t *bytes, size_t n)
@@ -375,6 +399,8 @@ static void look_at_kernel(struct sentry *sentry, uint64_t now_ns, struct sentry
 	uint64_t elapsed = now_ns - sentry->last_kernel_ns;
 	bool news;
 
+	if (period)
+		copy_if_booted(sentry, now_ns);
 	if (!period || !copies->size)
 		return;
 	sentry->last_kernel_ns = now_ns;
@@ -523,9 +549,10 @@ int sentry_new(struct sentry **ret, const struct arm *arm, const struct profile 
 	init_cpus(sentry);
 	sentry->facts.since_ns = sentry->last_kernel_ns = clock_ns(CLOCK_MONOTONIC);
 	sentry_set_periods(sentry, &sentry_default_periods);
+	sentry->facts.trouble = "it still boots";
 	r = anchor(sentry);
 	if (r == 0)
-		r = copy_kernel(sentry);
+		r = copy_if_booted(sentry, sentry->facts.since_ns);
 	if (r == 0)
 		r = copy_vault(sentry);
 	if (r < 0)
