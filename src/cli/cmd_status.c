@@ -113,11 +113,11 @@ static void print_trap(struct json_object *vm)
 		return;
 	fputs("  tampering   ", stdout);
 	if (!show_bool(trap, "in_force")) {
-		fputs("noticed by the sentry, within 10 ms", stdout);
+		fputs("noticed by the sentry", stdout);
 	} else {
 		printf("trapped on %" PRIu64 " pages", show_number(trap, "pages"));
 		if (others)
-			printf(", on %" PRIu64 " noticed by the sentry, within 10 ms", others);
+			printf(", on %" PRIu64 " noticed by the sentry", others);
 	}
 	if (show_number(trap, "told"))
 		printf("; told %s ms after the write was caught, at worst", show_string(trap, "wors"
@@ -128,6 +128,37 @@ static void print_trap(struct json_object *vm)
 		fputs("; no trap: ", stdout);
 		show_escaped(show_string(trap, "why_not"));
 	}
+	putchar('\n');
+}
+
+static void print_period(const char *what, uint64_t ms)
+{
+	if (ms)
+		printf("%s every %" PRIu64 " ms, ", what, ms);
+	else
+		printf("%s never, ", what);
+}
+
+static void print_sentry(struct json_object *vm)
+{
+	struct json_object *guard = json_object_object_get(vm, "guard");
+	struct json_object *sentry = json_object_object_get(guard, "sentry");
+
+	if (!sentry)
+		return;
+	fputs("  sentry      ", stdout);
+	print_period("hooks", show_number(sentry, "hooks_ms"));
+	print_period("kernel", show_number(sentry, "kernel_ms"));
+	print_period("registers", show_number(sentry, "registers_ms"));
+	print_period("vault", show_number(sentry, "vault_ms"));
+	printf("%" PRIu64 " us a look; tampered with %" PRIu64 " times",
+	       show_number(sentry, "look_us"), show_number(guard, "tampered"));
+	if (show_number(sentry, "differences"))
+		printf("; the kernel DIFFERS in %" PRIu64 " places", show_number(sentry, "differenc"
+											 "es"));
+	if (*show_string(sentry, "kernel_not_watched"))
+		printf("; the kernel is not watched: %s", show_string(sentry, "kernel_not_"
+									      "watched"));
 	putchar('\n');
 }
 
@@ -175,6 +206,7 @@ static void print_vm(struct json_object *vm)
 	if (json_object_object_get(vm, "guard"))
 		print_guard(vm);
 	print_trap(vm);
+	print_sentry(vm);
 	print_missing(vm);
 	if (json_object_object_get(vm, "events"))
 		print_events(vm);
