@@ -372,6 +372,7 @@ static void model_check(struct model *model)
 	assert_int_equal(!!(in_force & GUARD_TABLE_BASES), model_has_bases(model));
 	assert_int_equal(!!(in_force & GUARD_TABLE_READ_BASES), model_has_read_bases(model));
 	assert_int_equal(model->vault[model->vault_size - 1], 0);
+	assert_true(table_is_as_written(model->table));
 }
 
 static int set_list(struct model *model, const struct guard_entry *entry, int i)
@@ -1084,6 +1085,29 @@ static void test_retired_slots_rest(void **state)
 	}
 }
 
+/* Somebody else writes into the vault. */
+static void test_written_over(void **state)
+{
+	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
+	_cleanup_(table_freep) struct table *table = NULL;
+	struct guard_entry entry = file_entry(SUPER(0), 1);
+	uint8_t *slot;
+
+	(void)state;
+	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
+	assert_int_equal(set_plain(table, &entry), 0);
+	slot = (uint8_t *)look(vault, entry.key, entry.ino);
+	for (size_t i = 0; i < sizeof(entry); i++) {
+		slot[i] ^= 0x40;
+		assert_false(table_is_as_written(table));
+		slot[i] ^= 0x40;
+	}
+	assert_true(table_is_as_written(table));
+	/* where there was nothing */
+	memset(slot + sizeof(entry), 1, sizeof(entry));
+	assert_false(table_is_as_written(table));
+}
+
 /* What a daemon leaves stays in force until the next one's table is published. */
 static void test_adoption(void **state)
 {
@@ -1151,6 +1175,7 @@ int main(void)
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_reserved_keys),
 		cmocka_unit_test(test_retired_slots_rest),
+		cmocka_unit_test(test_written_over),
 		cmocka_unit_test(test_adoption),
 	};
 
