@@ -152,6 +152,8 @@ struct session {
 	struct sentry *sentry;
 	struct sentry_finding finding; /* its last */
 	struct sentry_finding untold; /* what was found, until it is told */
+	struct sentry_finding stays; /* what was found and could not, or should not, be put back */
+	uint64_t stays_ns; /* when it was last so */
 	char untold_outcome[160]; /* of the last of it */
 	uint64_t traced_told, next_traced_ns; /* sentry_traced() */
 	struct answers answers;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "session/tampering.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,13 +80,33 @@ static void tell(struct session *session, uint64_t now_ns)
 	answers_to_notice(session, &session->policy->tampering.answer, &notice);
 }
 
+/* Hooks that stay away are found again and again; that is one finding. */
+static bool goes_on(struct session *session, const struct sentry_finding *finding, uint64_t now_ns)
+{
+	bool same = now_ns - session->stays_ns < 3 * AGAIN_NS &&
+		    !strcmp(session->stays.what, finding->what);
+
+	if (same)
+		session->stays_ns = now_ns;
+	return same;
+}
+
 void tampering_answer(struct session *session, uint64_t now_ns)
 {
 	const struct sentry_finding finding = session->finding;
 	struct error err = { 0 };
 
-	answers_freeze(session, &session->policy->tampering.answer);
+	if (!goes_on(session, &finding, now_ns))
+		answers_freeze(session, &session->policy->tampering.answer);
 	put_back(session, finding.kinds, &err);
+	if (err.code && goes_on(session, &finding, now_ns)) {
+		sentry_told(session->sentry, now_ns + AGAIN_NS);
+		return;
+	}
+	if (err.code) {
+		session->stays = finding;
+		session->stays_ns = now_ns;
+	}
 	session->n_tampered++;
 	session->n_repaired += !err.code;
 	session->next_sweep_ns = 0;
