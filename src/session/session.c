@@ -368,6 +368,7 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 		set_flags(session, policy);
 		guest_publish(session);
 		set_periods(session);
+		session->stays.what[0] = '\0'; /* the answers may be others */
 		session->told_open_files = false;
 		session->names_sequence = plan_publish(plan, session_vault(session));
 		views_clear(&session->views);
