@@ -268,11 +268,16 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 	r = place_code(machine, &resolve, &image, &same, err);
 	if (r < 0)
 		return r;
+	if (armed && options->every_access != hooks_have(&arm.hooks, "file_permission"))
+		return error_set(err, -EBUSY,
+				 "the guard in place was armed with another `trap` than the "
+				 "policy's; detach it first");
 	if (armed && same) {
 		*ret = arm;
 		return 0;
 	}
 	vault.address = arm.window.vault;
+	vault.every_access = options->every_access;
 	replaced = arm.hooks;
 	r = hooks_find(&arm.hooks, profile, image, &vault, armed ? &replaced : NULL,
 		       options->allow_partial ? &arm.missing : NULL, err);

@@ -31,6 +31,7 @@ struct arm {
 
 struct arm_options {
 	bool allow_partial; /* arm what can be armed, where some hooks are missing */
+	bool every_access; /* each read and write of a watched file is told, and waits until the host has handled it */
 };
 
 /*

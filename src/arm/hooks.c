@@ -16,6 +16,7 @@ enum need {
 	ESSENTIAL, /* without it the guard would do harm, or nothing */
 	WANTED, /* without it some operations pass: only with --allow-partial */
 	OPTIONAL, /* a kernel without it has no need of it */
+	ON_DEMAND, /* armed only for `trap: every-access` */
 };
 
 /*
@@ -62,6 +63,7 @@ static const struct {
 	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", OPTIONAL },
 	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", WANTED },
 	{ "file_open", "guard_file_open", "file", ESSENTIAL },
+	{ "file_permission", "guard_file_permission", "file .", ON_DEMAND },
 	{ "shepherd", "guard_errand", NULL, ESSENTIAL },
 };
 
@@ -156,7 +158,7 @@ int hooks_offer(const struct profile *profile, size_t i, struct hook_offer *ret)
 	char found[128];
 
 	for (size_t row = 0; row < ARRAY_SIZE(wanted); row++) {
-		if (row > 0 && is_same_hook(row, row - 1))
+		if ((row > 0 && is_same_hook(row, row - 1)) || wanted[row].need == ON_DEMAND)
 			continue;
 		if (i-- > 0)
 			continue;
@@ -339,7 +341,8 @@ int hooks_find(struct hooks *ret, const struct profile *profile, const struct li
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
 		char why[320];
 
-		if (i > 0 && is_same_hook(i, i - 1))
+		if ((i > 0 && is_same_hook(i, i - 1)) ||
+		    (wanted[i].need == ON_DEMAND && !vault->every_access))
 			continue;
 		r = find_hook(&finder, i, why, sizeof(why));
 		if (r >= 0)
@@ -362,6 +365,15 @@ int hooks_find(struct hooks *ret, const struct profile *profile, const struct li
 		*ret_missing = missing;
 	*ret = hooks;
 	return 0;
+}
+
+bool hooks_have(const struct hooks *hooks, const char *name)
+{
+	for (size_t i = 0; i < hooks->n; i++) {
+		if (!strcmp(hooks->hook[i].name, name))
+			return true;
+	}
+	return false;
 }
 
 bool hooks_are(const struct hooks *hooks, const struct space *space, enum patch_state state)

@@ -43,6 +43,7 @@ const char *hook_means_name(enum hook_means means);
 struct hooks_vault {
 	uint8_t *host;
 	uint64_t address; /* guest-virtual */
+	bool every_access; /* arm also what is only asked for: see arm_options */
 };
 
 /* Names of what a kernel lacks and why, for people: "inode_rename (not in this kernel), ...". */
@@ -61,6 +62,9 @@ struct hooks_missing {
 int hooks_find(struct hooks *ret, const struct profile *profile, const struct link_image *guard,
 	       const struct hooks_vault *vault, const struct hooks *replaced,
 	       struct hooks_missing *ret_missing, struct error *err);
+
+/* Is a hook of that name among them? */
+bool hooks_have(const struct hooks *hooks, const char *name);
 
 /* Are all places in that state? */
 bool hooks_are(const struct hooks *hooks, const struct space *space, enum patch_state state);

@@ -164,6 +164,25 @@ int guard_file_mprotect(void *vma, unsigned long requested, unsigned long protec
 	return judge_mapping(file);
 }
 
+/*
+ * Only for `trap: every-access`, which is there to be measured against: each read and write of a watched file goes to the host
+ * and back, and every other pays for being looked up.
+ */
+int guard_file_permission(void *file, int mask)
+{
+	const void *inode = file_inode(file);
+	struct attempt attempt = {
+		.operations = mask & MAY_WRITE ? GUARD_OP_WRITE : GUARD_OP_READ,
+		.path = file_path(file),
+		.waits = true,
+	};
+
+	if (likely(!(mask & (MAY_READ | MAY_WRITE)) || !maybe_watched(inode_super(inode), inode)))
+		return 0;
+	attempt.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode));
+	return judge(&attempt, NULL);
+}
+
 /* Changes who the file is, or what it holds, behind its name. */
 static bool strips_identity(unsigned int command)
 {

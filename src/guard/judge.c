@@ -159,7 +159,7 @@ static void report(const struct attempt *attempt, const struct verdict *verdict,
 		return;
 	fill_record(record, attempt, verdict, outcome);
 	ring_give(record, position, sizeof(*record));
-	if (verdict->report & GUARD_OP_ASK)
+	if (verdict->report & GUARD_OP_ASK || attempt->waits)
 		ring_wait_handled(position);
 }
 

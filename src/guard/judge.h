@@ -15,6 +15,7 @@ struct attempt {
 	uint64_t space; /* not 0: a mount in this name space */
 	bool passed; /* a descriptor that is received: told only where it is refused */
 	bool strips_identity; /* refused wherever anything is */
+	bool waits; /* until the host has handled what is told */
 };
 
 /*

@@ -195,6 +195,18 @@ static int read_sentry(struct schema *schema, const struct yaml_node *node, void
 	return answer_read_sentry(schema, node, ((struct file *)object)->policy);
 }
 
+static int read_trap(struct schema *schema, const struct yaml_node *node, void *object)
+{
+	static const char *const words[] = { "opens", "every-access" };
+	struct file *file = object;
+	int r = schema_choose(schema, node, "value", words, ARRAY_SIZE(words));
+
+	if (r < 0)
+		return r;
+	file->policy->every_access = r;
+	return 0;
+}
+
 static int read_file(struct schema *schema, const struct yaml_node *root, struct policy *policy)
 {
 	static const struct schema_key keys[] = {
@@ -203,6 +215,7 @@ static int read_file(struct schema *schema, const struct yaml_node *root, struct
 		{ "unresolved", NULL, read_unresolved },
 		{ "cache", NULL, read_cache },
 		{ "guest-integrity", NULL, read_integrity },
+		{ "trap", NULL, read_trap },
 		{ "on-tampering", NULL, read_tampering },
 		{ "sentry", NULL, read_sentry },
 	};

@@ -133,6 +133,7 @@ struct policy {
 	size_t n_own_rules; /* the first of them: those that the file has. The others are built in: see integrity.h */
 	struct policy_integrity integrity;
 	bool refuse_unresolved; /* `unresolved: refuse`: what the host could not enter in time does not start */
+	bool every_access; /* `trap: every-access`: not only opens, but each read and write is told, and waits for the host */
 	bool lazy; /* `cache: lazy`: paths are looked up at the first use, not before the start */
 	struct {
 		unsigned int restore; /* enum policy_restore */

@@ -283,6 +283,7 @@ int session_attach(struct session **ret, const struct session_config *config, st
 	session->notice = config->notice;
 	session->sink_data = config->sink_data;
 	session->arm_options.allow_partial = config->allow_partial;
+	session->arm_options.every_access = policy->every_access;
 	session->hot_plug = config->hot_plug;
 	session->traps.wake = -1;
 	r = plan_new(&session->plan, policy, err);
@@ -349,7 +350,12 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 				 "the policy before this one is still being resolved; try again");
 	r = answers_prepare(&session->answers, policy, err);
 	if (r == 0)
-		r = plan_new(&plan, policy, err);
+		if (policy->every_access != session->arm_options.every_access)
+		return error_set(err, -EINVAL,
+				 "%s: `trap` cannot be changed while a VM is guarded; detach, and "
+				 "attach with this policy",
+				 policy->source);
+	r = plan_new(&plan, policy, err);
 	if (r < 0)
 		return r;
 	if (session->state == SESSION_GUARDING) {

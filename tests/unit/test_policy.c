@@ -34,7 +34,7 @@ DEFINE_CLEANUP(struct policy *, policy_free)
 #define WITH(key) PATHS("/a") "    " key "\n"
 #define WHERE "rules[0] \"r\": "
 #define KNOWN_KEYS "name, paths, containers, operations, action, except, severity, message, answer"
-#define KNOWN_TOP "rules, version, unresolved, cache, guest-integrity, on-tampering, sentry"
+#define KNOWN_TOP "rules, version, unresolved, cache, guest-integrity, trap, on-tampering, sentry"
 #define KNOWN_OPERATIONS                                                               \
 	"read, write, create, delete, rename, link, symlink, truncate, chmod, chown, " \
 	"utimes, xattr, attr-flags, mmap-write, exec, mount, copy-up, modify, all"
