@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "introspect/supers.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 /* Documentation/admin-guide/devices.txt */
@@ -59,44 +60,76 @@ void guest_ask(struct session *session)
 		guest->wanted = false;
 }
 
-static void add(struct entering *entering, const struct watch *watch)
+static void enter_device(struct session *session, unsigned int where, bool block, uint32_t device,
+			 enum guard_attempt attempt)
 {
-	watches_add(entering->session->watches, watch, &entering->session->trouble);
-}
-
-static struct watch start_device(const struct entering *entering, bool block, uint32_t device,
-				 enum guard_attempt attempt)
-{
-	return (struct watch){
+	const struct watch watch = {
 		.kind = WATCH_DEVICE,
 		.key = GUARD_DEVICE_KEY((uint64_t)block, device),
-		.where = entering->where,
-		.container = entering->container,
-		.plan = entering->session->plan,
+		.where = where,
+		.container = session->guest,
+		.plan = session->plan,
 		.operations = 1u << attempt,
 	};
+
+	watches_add(session->watches, &watch, &session->trouble);
 }
 
-/* Disks with a mounted file system: the file system's own device, and the whole disk that it is a part of. */
-static int enter_disk(uint32_t device, void *data)
+static void enter_devices(struct session *session, unsigned int where)
 {
-	struct entering *entering = data;
-	struct watch watch = start_device(entering, true, device, GUARD_ATTEMPT_BLOCK_WRITE);
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+		enter_device(session, where, false, devices[i].major << 20 | devices[i].minor,
+			     devices[i].attempt);
+	for (size_t i = 0; i < session->disks.n; i++)
+		enter_device(session, where, true, session->disks.device[i],
+			     GUARD_ATTEMPT_BLOCK_WRITE);
+}
 
-	add(entering, &watch);
+static int note_disk(uint32_t device, void *data)
+{
+	struct session *session = data;
+
+	for (size_t i = 0; i < session->disks.n; i++) {
+		if (session->disks.device[i] == device)
+			return 0;
+	}
+	if (session->disks.n == SESSION_MAX_DISKS)
+		return -ENOSPC;
+	session->disks.device[session->disks.n++] = device;
 	return 0;
+}
+
+/* The file systems' own devices, and the whole disks that they are parts of. False when the list moved: as it was. */
+static bool read_disks(struct session *session)
+{
+	const __typeof__(session->disks) before = session->disks;
+
+	session->disks.n = 0;
+	if (kernel_disks_each(session->kernel, note_disk, session) == 0)
+		return session->disks.n != before.n ||
+		       memcmp(session->disks.device, before.device,
+			      before.n * sizeof(*before.device)) != 0;
+	session->disks = before;
+	return false;
+}
+
+void guest_look_at_disks(struct session *session)
+{
+	unsigned int where = WATCH_LIVE;
+
+	if (!session->guest->resolved || !read_disks(session))
+		return;
+	if (watches_is_building(session->watches))
+		where |= WATCH_BUILDING;
+	watches_remove_kind(session->watches, session->guest, WATCH_DEVICE);
+	enter_devices(session, where);
+	watches_align(session->watches, &session->trouble);
 }
 
 void guest_enter_rest(struct entering *entering)
 {
-	for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
-		struct watch watch = start_device(entering, false,
-						  devices[i].major << 20 | devices[i].minor,
-						  devices[i].attempt);
-
-		add(entering, &watch);
-	}
-	kernel_disks_each(entering->session->kernel, enter_disk, entering);
+	read_disks(entering->session);
+	enter_devices(entering->session, entering->where);
 }
 
 void guest_enter_pseudo(struct entering *entering, const struct plan_item *item)
@@ -112,7 +145,7 @@ void guest_enter_pseudo(struct entering *entering, const struct plan_item *item)
 	watch.pattern = item->path + strlen(prefix) + 1;
 	for (unsigned int i = 0; i < n; i++) {
 		watch.key = GUARD_PSEUDO_SUPER(magics[i]) | GUARD_KEY_BASE;
-		add(entering, &watch);
+		watches_add(entering->session->watches, &watch, &entering->session->trouble);
 	}
 }
 

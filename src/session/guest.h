@@ -22,6 +22,9 @@ void guest_ask(struct session *session);
 /* Once its view has come: what needs none. */
 void guest_enter_rest(struct entering *entering);
 
+/* At every sweep: have disks been mounted, or unmounted? */
+void guest_look_at_disks(struct session *session);
+
 /* Enters a pseudo file system's path. */
 void guest_enter_pseudo(struct entering *entering, const struct plan_item *item);
 

@@ -93,6 +93,8 @@ struct kernel_place {
 	uint64_t entry, phys_base;
 };
 
+#define SESSION_MAX_DISKS 256
+
 struct session {
 	char name[64];
 	char qmp_path[256];
@@ -115,6 +117,10 @@ struct session {
 	struct watches *watches;
 	struct containers containers;
 	struct container *guest; /* the guest itself: see guest.h */
+	struct {
+		uint32_t device[SESSION_MAX_DISKS];
+		size_t n;
+	} disks; /* with mounted file systems */
 	struct views views;
 	struct held held;
 	struct errands errands;

@@ -187,6 +187,7 @@ void sweep_containers(struct session *session, uint64_t now)
 		return;
 	ask_lost(session);
 	guest_ask(session);
+	guest_look_at_disks(session);
 	for (struct container *c = session->containers.first; c; c = next) {
 		next = c->next;
 		if (c->wanted && c->oldest_ns != UINT64_MAX &&
