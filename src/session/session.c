@@ -351,10 +351,11 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	r = answers_prepare(&session->answers, policy, err);
 	if (r == 0)
 		if (policy->every_access != session->arm_options.every_access)
-		return error_set(err, -EINVAL,
-				 "%s: `trap` cannot be changed while a VM is guarded; detach, and "
-				 "attach with this policy",
-				 policy->source);
+			return error_set(err, -EINVAL,
+					 "%s: `trap` cannot be changed while a VM is guarded; "
+					 "detach, and "
+					 "attach with this policy",
+					 policy->source);
 	r = plan_new(&plan, policy, err);
 	if (r < 0)
 		return r;
