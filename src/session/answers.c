@@ -2,11 +2,9 @@
 #include "session/answers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include "session/tell.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/opener.h"
 
 #define LOOK_NS 100000000ULL /* at a dump */
 #define TOLD_NS 60000000000ULL
@@ -24,26 +23,60 @@ static struct commands_line line_of(const struct policy_answer *answer)
 	return (struct commands_line){ (const char *const *)answer->command, answer->n_command };
 }
 
+/* What a policy's answers take. */
+struct takings {
+	struct commands_line *lines;
+	const char **directories;
+	struct commands_allowed allowed;
+};
+
+static void takings_deinit(struct takings *takings)
+{
+	free(takings->lines);
+	free(takings->directories);
+}
+
+static void add_takings(struct takings *takings, const struct policy_answer *answer)
+{
+	if (answer->n_command)
+		takings->lines[takings->allowed.n_lines++] = line_of(answer);
+	if (answer->dump)
+		takings->directories[takings->allowed.n_directories++] = answer->dump;
+}
+
+static int find_takings(struct takings *takings, const struct policy *policy)
+{
+	takings->lines = calloc(policy->n_rules + 1, sizeof(*takings->lines));
+	takings->directories = calloc(policy->n_rules + 1, sizeof(*takings->directories));
+	if (!takings->lines || !takings->directories)
+		return -ENOMEM;
+	add_takings(takings, &policy->tampering.answer);
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		if (policy->rules[i].answer)
+			add_takings(takings, policy->rules[i].answer);
+	}
+	takings->allowed.lines = takings->lines;
+	takings->allowed.directories = takings->directories;
+	return 0;
+}
+
 int answers_prepare(struct answers *answers, const struct policy *policy, struct error *err)
 {
-	_cleanup_(freep) struct commands_line *lines = calloc(policy->n_rules + 1, sizeof(*lines));
+	_cleanup_(takings_deinit) struct takings takings = { 0 };
 	struct commands *commands;
-	size_t n = 0;
 	int r;
 
-	if (!lines)
+	if (find_takings(&takings, policy) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (policy->tampering.answer.n_command)
-		lines[n++] = line_of(&policy->tampering.answer);
-	for (size_t i = 0; i < policy->n_rules; i++) {
-		const struct policy_answer *answer = policy->rules[i].answer;
-
-		if (answer && answer->n_command)
-			lines[n++] = line_of(answer);
-	}
-	if (!n)
+	if (commands_allow(answers->commands, &takings.allowed))
 		return 0;
-	r = commands_new(&commands, lines, n, err);
+	if (opener_is_away())
+		return error_set(err, -EPERM,
+				 "%s: its answers have commands or directories for dumps that the "
+				 "policy at attach had not, and by now no other may be used; "
+				 "detach, and attach with this policy",
+				 policy->source);
+	r = commands_new(&commands, &takings.allowed, err);
 	if (r < 0)
 		return r;
 	commands_free(answers->commands);
@@ -89,25 +122,23 @@ void answers_freeze(struct session *session, const struct policy_answer *answer)
 /* Of the owner alone: it has all that the guest knows in it. */
 static int open_dump(struct session *session, const char *directory, struct error *err)
 {
-	struct statvfs room;
+	uint64_t mib = ram_size(machine_ram(session->machine)) >> 20;
 	struct tm tm;
 	time_t now = time(NULL);
 	char stamp[32];
 	int fd;
 
+	if (!session->answers.commands)
+		return error_set(err, -EPIPE, "there is nobody to make the file");
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 	snprintf(session->answers.dump_path, sizeof(session->answers.dump_path), "%s/%s-%s.dump",
 		 directory, session->name, stamp);
-	if (statvfs(directory, &room) < 0)
-		return error_set(err, -errno, "%s: %s", directory, strerror(errno));
-	if ((uint64_t)room.f_bavail * room.f_frsize < ram_size(machine_ram(session->machine)))
-		return error_set(err, -ENOSPC,
-				 "%s has less room than the guest has memory (%llu MiB)", directory,
-				 (unsigned long long)ram_size(machine_ram(session->machine)) >> 20);
-	fd = open(session->answers.dump_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		  0600);
-	return fd < 0 ? error_set(err, -errno, "%s: %s", session->answers.dump_path,
-				  strerror(errno))
+	fd = commands_make_file(session->answers.commands, session->answers.dump_path,
+				(unsigned int)mib);
+	if (fd == -ENOSPC)
+		return error_set(err, fd, "%s has less room than the guest has memory (%llu MiB)",
+				 directory, (unsigned long long)mib);
+	return fd < 0 ? error_set(err, fd, "%s: %s", session->answers.dump_path, strerror(-fd))
 		      : fd;
 }
 
@@ -129,7 +160,7 @@ static void dump(struct session *session, const struct policy_answer *answer)
 	r = fd < 0 ? fd : machine_dump(session->machine, fd, answer->dump_plain, &err);
 	if (r < 0) {
 		if (fd >= 0)
-			unlink(answers->dump_path);
+			commands_unmake_file(answers->commands, answers->dump_path);
 		answers->dump_path[0] = '\0';
 		leave_out(session, "the guest's memory could not be dumped", err.message);
 		return;

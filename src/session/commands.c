@@ -13,16 +13,20 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/opener.h"
 
 #define MESSAGE_MAX 131072
 #define WORDS_MAX 128 /* arguments and environment */
-#define CHANNEL 3 /* the helper's only descriptor above the standard ones */
+/* The helper's only descriptors above the standard ones. */
+#define CHANNEL 3
+#define FILES 4
 
 /* A message: two counts, then that many texts with their NULs, arguments first, then the input. */
 struct message {
@@ -31,7 +35,9 @@ struct message {
 };
 
 struct commands {
-	int channel;
+	int channel, files;
+	char **allowed; /* lines and directories, as texts: see text_of() */
+	size_t n_allowed;
 };
 
 struct child {
@@ -40,19 +46,51 @@ struct child {
 	uint64_t until_ns;
 };
 
-/* In the helper: what may be run. The memory that it points to is this process's own copy. */
-static const struct commands_line *allowed;
-static size_t n_allowed;
-
 DEFINE_CLEANUP(struct commands *, commands_free)
 
 struct commands *commands_free(struct commands *commands)
 {
 	if (!commands)
 		return NULL;
-	close(commands->channel);
+	if (commands->channel >= 0)
+		close(commands->channel);
+	if (commands->files >= 0)
+		close(commands->files);
+	for (size_t i = 0; i < commands->n_allowed; i++)
+		free(commands->allowed[i]);
+	free(commands->allowed);
 	free(commands);
 	return NULL;
+}
+
+/* One text of several, of which none has a line's end (policy/yaml.h). NULL without memory. */
+static char *text_of(const char *what, const char *const *words, size_t n)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		return NULL;
+	fputs(what, to);
+	for (size_t i = 0; i < n; i++)
+		fprintf(to, "\n%s", words[i]);
+	if (fclose(to) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static bool is_allowed(const struct commands *commands, const char *what, const char *const *words,
+		       size_t n)
+{
+	_cleanup_(freep) char *text = text_of(what, words, n);
+
+	for (size_t i = 0; text && i < commands->n_allowed; i++) {
+		if (!strcmp(commands->allowed[i], text))
+			return true;
+	}
+	return false;
 }
 
 /* The helper */
@@ -91,20 +129,8 @@ static void become(char **argv, char **environment, const char *input, size_t si
 	_exit(127);
 }
 
-static bool is_allowed(char *const *argv, uint32_t n)
-{
-	for (size_t i = 0; i < n_allowed; i++) {
-		uint32_t same = 0;
-
-		while (n == allowed[i].n && same < n && !strcmp(argv[same], allowed[i].argv[same]))
-			same++;
-		if (same == n)
-			return true;
-	}
-	return false;
-}
-
-static void start(struct child *child, struct message *message, size_t size)
+static void start(const struct commands *commands, struct child *child, struct message *message,
+		  size_t size)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *words[WORDS_MAX + 3], *end = (char *)message + size, *at;
@@ -115,7 +141,7 @@ static void start(struct child *child, struct message *message, size_t size)
 	at = take_texts(message->text, end, words, n);
 	if (at)
 		at = take_texts(at, end, words + n + 2, message->n_environment);
-	if (!at || !is_allowed(words, n))
+	if (!at || !is_allowed(commands, "run", (const char *const *)words, n))
 		return;
 	words[n + 1] = path;
 	child->pid = fork();
@@ -146,11 +172,12 @@ static void look_after(struct child *child, uint64_t now)
 }
 
 /* What the helper waits for: an end, a time that is over, or, while there is room, another message. */
-static bool wait_for_any(struct child children[COMMANDS_AT_ONCE], bool *ret_room, bool closed)
+static bool wait_for_any(struct child children[COMMANDS_AT_ONCE], bool *ret_room, bool *ret_file,
+			 bool closed)
 {
-	struct pollfd fds[COMMANDS_AT_ONCE + 1];
+	struct pollfd fds[COMMANDS_AT_ONCE + 2];
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), until = UINT64_MAX;
-	nfds_t n = 1;
+	nfds_t n = 2;
 
 	for (size_t i = 0; i < COMMANDS_AT_ONCE; i++) {
 		if (!children[i].pid)
@@ -158,19 +185,22 @@ static bool wait_for_any(struct child children[COMMANDS_AT_ONCE], bool *ret_room
 		fds[n++] = (struct pollfd){ .fd = children[i].pidfd, .events = POLLIN };
 		until = children[i].until_ns < until ? children[i].until_ns : until;
 	}
-	*ret_room = n <= COMMANDS_AT_ONCE && !closed;
+	*ret_room = n < COMMANDS_AT_ONCE + 2 && !closed;
 	fds[0] = (struct pollfd){ .fd = *ret_room ? CHANNEL : -1, .events = POLLIN };
-	if (n == 1 && closed)
+	fds[1] = (struct pollfd){ .fd = closed ? -1 : FILES, .events = POLLIN };
+	if (n == 2 && closed)
 		return false;
 	poll(fds, n,
 	     until == UINT64_MAX ? -1
 	     : until > now	 ? (int)((until - now) / 1000000) + 1
 				 : 0);
 	*ret_room = *ret_room && fds[0].revents;
+	*ret_file = !closed && fds[1].revents & POLLIN;
 	return true;
 }
 
-static void take_message(struct child children[COMMANDS_AT_ONCE], bool *closed)
+static void take_message(const struct commands *commands, struct child children[COMMANDS_AT_ONCE],
+			 bool *closed)
 {
 	static char buf[MESSAGE_MAX];
 	ssize_t n = recv(CHANNEL, buf, sizeof(buf), MSG_DONTWAIT);
@@ -179,9 +209,69 @@ static void take_message(struct child children[COMMANDS_AT_ONCE], bool *closed)
 	for (size_t i = 0; i < COMMANDS_AT_ONCE && n > (ssize_t)sizeof(struct message); i++) {
 		if (children[i].pid)
 			continue;
-		start(&children[i], (struct message *)buf, (size_t)n);
+		start(commands, &children[i], (struct message *)buf, (size_t)n);
 		break;
 	}
+}
+
+/* A name that no part of which leads elsewhere, in a directory that was named. */
+static int make_file(const struct commands *commands, const char *path, unsigned int mib)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(freep) char *directory = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+	struct statvfs room;
+	int fd;
+
+	if (!directory || !is_allowed(commands, "dump", (const char *const *)&directory, 1))
+		return -EPERM;
+	if (statvfs(directory, &room) < 0)
+		return -errno;
+	if ((uint64_t)room.f_bavail * room.f_frsize >> 20 < mib)
+		return -ENOSPC;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static void answer_file(const struct opener_answer *answer, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec data = { .iov_base = (void *)answer, .iov_len = sizeof(*answer) };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	sendmsg(FILES, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void take_request(const struct commands *commands)
+{
+	static char made[sizeof(((struct opener_request *)0)->path)]; /* the last */
+	static struct opener_request request;
+	struct opener_answer answer = { 0 };
+	int fd = -1;
+
+	if (recv(FILES, &request, sizeof(request), MSG_DONTWAIT) != sizeof(request))
+		return;
+	request.path[sizeof(request.path) - 1] = '\0';
+	if (request.verb == OPENER_UNLINK) {
+		if (*made && !strcmp(made, request.path))
+			unlink(made);
+	} else {
+		fd = make_file(commands, request.path, (unsigned int)request.flags);
+		answer.error = fd < 0 ? -fd : 0;
+	}
+	if (fd >= 0)
+		strcpy(made, request.path);
+	answer_file(&answer, fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 static bool is_left(void)
@@ -192,13 +282,13 @@ static bool is_left(void)
 }
 
 /* Until the session is gone and the last command has ended: what still waits then has as long as one may run. */
-static void help(void)
+static void help(const struct commands *commands)
 {
 	struct child children[COMMANDS_AT_ONCE] = { 0 };
 	uint64_t last_ns = 0;
-	bool closed = false, any;
+	bool closed = false, any, file;
 
-	while (wait_for_any(children, &any, closed)) {
+	while (wait_for_any(children, &any, &file, closed)) {
 		uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 		if (!last_ns && is_left())
@@ -207,30 +297,37 @@ static void help(void)
 		for (size_t i = 0; i < COMMANDS_AT_ONCE; i++)
 			look_after(&children[i], now);
 		if (any)
-			take_message(children, &closed);
+			take_message(commands, children, &closed);
+		if (file)
+			take_request(commands);
 	}
 }
 
 /* Its standard error is the session's, so that what a command complains of is in the same log. */
-static void be_helper(int channel)
+static void be_helper(const struct commands *commands, int channel, int files)
 {
 	int null = open("/dev/null", O_RDWR);
 
 	prctl(PR_SET_NAME, "outguard cmds");
 	setsid();
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
-	    dup2(channel, CHANNEL) < 0)
+	    channel < 0)
 		_exit(1);
-	close_range(CHANNEL + 1, ~0u, 0);
+	channel = fcntl(channel, F_DUPFD, FILES + 1); /* neither in the other's way */
+	files = fcntl(files, F_DUPFD, FILES + 1);
+	if (dup2(channel, CHANNEL) < 0 || dup2(files, FILES) < 0)
+		_exit(1);
+	close_range(FILES + 1, ~0u, 0);
 	fcntl(CHANNEL, F_SETFD, FD_CLOEXEC);
-	help();
+	fcntl(FILES, F_SETFD, FD_CLOEXEC);
+	help(commands);
 	_exit(0);
 }
 
 /* The session's side */
 
 /* Made by a process that ends at once: so it is nobody's here, and leaves no zombie. */
-static int make_helper(int channel, struct error *err)
+static int make_helper(const struct commands *commands, int channel, int files, struct error *err)
 {
 	pid_t pid = fork();
 	int status;
@@ -240,7 +337,7 @@ static int make_helper(int channel, struct error *err)
 	if (pid == 0) {
 		pid = fork();
 		if (pid == 0)
-			be_helper(channel);
+			be_helper(commands, channel, files);
 		_exit(pid < 0);
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -248,28 +345,84 @@ static int make_helper(int channel, struct error *err)
 	return status ? error_set(err, -EAGAIN, "no process for commands") : 0;
 }
 
-int commands_new(struct commands **ret, const struct commands_line *lines, size_t n,
-		 struct error *err)
+static int add_text(struct commands *commands, char *text)
+{
+	if (!text)
+		return -ENOMEM;
+	commands->allowed[commands->n_allowed++] = text;
+	return 0;
+}
+
+static int copy_allowed(struct commands *commands, const struct commands_allowed *allowed)
+{
+	int r = 0;
+
+	commands->allowed =
+		calloc(allowed->n_lines + allowed->n_directories + 1, sizeof(*commands->allowed));
+	if (!commands->allowed)
+		return -ENOMEM;
+	for (size_t i = 0; i < allowed->n_lines && r == 0; i++)
+		r = add_text(commands, text_of("run", allowed->lines[i].argv, allowed->lines[i].n));
+	for (size_t i = 0; i < allowed->n_directories && r == 0; i++)
+		r = add_text(commands, text_of("dump", &allowed->directories[i], 1));
+	return r;
+}
+
+int commands_new(struct commands **ret, const struct commands_allowed *allowed, struct error *err)
 {
 	_cleanup_(commands_freep) struct commands *commands = calloc(1, sizeof(*commands));
+	_cleanup_(closep) int channel = -1, files = -1;
 	int pair[2], r;
 
 	if (!commands)
 		return error_set(err, -ENOMEM, "out of memory");
-	commands->channel = -1;
+	commands->channel = commands->files = -1;
+	if (copy_allowed(commands, allowed) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, -errno, "socketpair: %s", strerror(errno));
 	commands->channel = pair[0];
-	allowed = lines;
-	n_allowed = n;
-	r = make_helper(pair[1], err);
-	allowed = NULL;
-	n_allowed = 0;
-	close(pair[1]);
+	channel = pair[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, -errno, "socketpair: %s", strerror(errno));
+	commands->files = pair[0];
+	files = pair[1];
+	r = make_helper(commands, channel, files, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(commands);
 	return 0;
+}
+
+bool commands_allow(const struct commands *commands, const struct commands_allowed *allowed)
+{
+	bool all = commands || !(allowed->n_lines + allowed->n_directories);
+
+	for (size_t i = 0; i < allowed->n_lines && all; i++)
+		all = is_allowed(commands, "run", allowed->lines[i].argv, allowed->lines[i].n);
+	for (size_t i = 0; i < allowed->n_directories && all; i++)
+		all = is_allowed(commands, "dump", &allowed->directories[i], 1);
+	return all;
+}
+
+int commands_make_file(struct commands *commands, const char *path, unsigned int mib)
+{
+	struct opener_request request = { .verb = OPENER_OPEN, .flags = (int)mib };
+	int fd, r;
+
+	if (snprintf(request.path, sizeof(request.path), "%s", path) >= (int)sizeof(request.path))
+		return -ENAMETOOLONG;
+	r = opener_ask(commands->files, &request, &fd);
+	return r < 0 ? r : fd;
+}
+
+void commands_unmake_file(struct commands *commands, const char *path)
+{
+	struct opener_request request = { .verb = OPENER_UNLINK };
+	int fd;
+
+	snprintf(request.path, sizeof(request.path), "%s", path);
+	opener_ask(commands->files, &request, &fd);
 }
 
 static void put_text(FILE *to, const char *text, uint32_t *n)
@@ -288,6 +441,10 @@ int commands_run(struct commands *commands, const struct commands_line *line,
 
 	if (!to)
 		return -ENOMEM;
+	if (!is_allowed(commands, "run", line->argv, line->n)) {
+		fclose(to);
+		return -EPERM;
+	}
 	fwrite(&head, sizeof(head), 1, to);
 	for (size_t i = 0; i < line->n; i++)
 		put_text(to, line->argv[i], &head.n_arguments);

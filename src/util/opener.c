@@ -15,6 +15,11 @@ void opener_use(int fd)
 	porter = fd;
 }
 
+bool opener_is_away(void)
+{
+	return porter >= 0;
+}
+
 static int receive(int fd, struct opener_answer *answer, int *ret_fd)
 {
 	union {

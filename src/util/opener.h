@@ -2,6 +2,7 @@
 #ifndef UTIL_OPENER_H
 #define UTIL_OPENER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -10,6 +11,9 @@
  */
 int opener_open(const char *path, int flags, mode_t mode);
 int opener_unlink(const char *path);
+
+/* Has that been called? Then this process makes no others any more, either. */
+bool opener_is_away(void);
 
 /* @fd is borrowed, a SOCK_SEQPACKET socket. Blocks for its answers. */
 void opener_use(int fd);

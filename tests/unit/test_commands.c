@@ -44,6 +44,9 @@ enum {
 static char paths[N_KNOWN][128];
 static struct commands_line lines[N_KNOWN];
 
+static const char *directory_known;
+static const struct commands_allowed known = { lines, UNKNOWN, &directory_known, 1 };
+
 static int set_up(void **state)
 {
 	for (size_t i = 0; i < N_KNOWN; i++) {
@@ -55,7 +58,8 @@ static int set_up(void **state)
 			*name = paths[i];
 		lines[i] = (struct commands_line){ commands_known[i].argv, 6 };
 	}
-	return commands_new((struct commands **)state, lines, UNKNOWN, NULL);
+	directory_known = directory;
+	return commands_new((struct commands **)state, &known, NULL);
 }
 
 static int tear_down(void **state)
@@ -128,7 +132,7 @@ static void test_many(void **state)
 	int r = 0;
 
 	assert_int_equal(run(*state, MISSING, "", 0), 0);
-	assert_int_equal(run(*state, UNKNOWN, "", 0), 0);
+	assert_int_equal(run(*state, UNKNOWN, "", 0), -EPERM);
 	for (int i = 0; i < 3 * COMMANDS_AT_ONCE; i++)
 		assert_int_equal(run(*state, SLEEP_A_LITTLE, "", 0), 0);
 	assert_int_equal(run(*state, LAST, "", 0), 0);
@@ -140,11 +144,52 @@ static void test_many(void **state)
 	assert_int_equal(r, -EAGAIN);
 }
 
+static void test_allowed(void **state)
+{
+	const char *other = "/tmp";
+	struct commands_allowed more = known;
+
+	assert_true(commands_allow(*state, &known));
+	more.n_lines++;
+	assert_false(commands_allow(*state, &more));
+	more = (struct commands_allowed){ .directories = &other, .n_directories = 1 };
+	assert_false(commands_allow(*state, &more));
+	assert_false(commands_allow(NULL, &more));
+	more.n_directories = 0;
+	assert_true(commands_allow(NULL, &more));
+}
+
+static void test_files(void **state)
+{
+	char path[128];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/a.dump", directory);
+	assert_int_equal(commands_make_file(*state, path, 1u << 31), -ENOSPC);
+	fd = commands_make_file(*state, path, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_size, 1);
+	assert_int_equal(commands_make_file(*state, path, 0), -EEXIST);
+	commands_unmake_file(*state, paths[RUN]); /* not one that it made */
+	commands_unmake_file(*state, path);
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(commands_make_file(*state, "/tmp/outguard-elsewhere.dump", 0), -EPERM);
+	snprintf(path, sizeof(path), "%s/../outguard-elsewhere.dump", directory);
+	assert_int_equal(commands_make_file(*state, path, 0), -EPERM);
+	assert_int_equal(commands_make_file(*state, "a.dump", 0), -EPERM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_run), TEST(test_large), TEST(test_many) };
+	const struct CMUnitTest tests[] = { TEST(test_run), TEST(test_large), TEST(test_many),
+					    TEST(test_allowed), TEST(test_files) };
 	char command[128];
 	int failed;
 
