@@ -28,6 +28,8 @@
 #define CHANNEL 3
 #define FILES 4
 
+#define SUFFIX ".dump"
+
 /* A message: two counts, then that many texts with their NULs, arguments first, then the input. */
 struct message {
 	uint32_t n_arguments, n_environment;
@@ -222,7 +224,9 @@ static int make_file(const struct commands *commands, const char *path, unsigned
 	struct statvfs room;
 	int fd;
 
-	if (!directory || !is_allowed(commands, "dump", (const char *const *)&directory, 1))
+	if (!directory || strlen(slash) < sizeof(SUFFIX) ||
+	    strcmp(path + strlen(path) - strlen(SUFFIX), SUFFIX) != 0 ||
+	    !is_allowed(commands, "dump", (const char *const *)&directory, 1))
 		return -EPERM;
 	if (statvfs(directory, &room) < 0)
 		return -errno;

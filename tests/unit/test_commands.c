@@ -182,6 +182,8 @@ static void test_files(void **state)
 	snprintf(path, sizeof(path), "%s/../outguard-elsewhere.dump", directory);
 	assert_int_equal(commands_make_file(*state, path, 0), -EPERM);
 	assert_int_equal(commands_make_file(*state, "a.dump", 0), -EPERM);
+	snprintf(path, sizeof(path), "%s/a.sh", directory);
+	assert_int_equal(commands_make_file(*state, path, 0), -EPERM);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
