@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,7 +27,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "contract/trap_abi.h"
@@ -364,15 +362,6 @@ static void hear_library(struct trap *trap)
 		return; /* it is readable already */
 }
 
-/* For what it does it needs none of what this process may do. */
-static void drop_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	const struct __user_cap_data_struct none[2] = { { 0 } };
-
-	syscall(SYS_capset, &header, none);
-}
-
 static void *answer(void *data)
 {
 	struct trap *trap = data;
@@ -384,7 +373,6 @@ static void *answer(void *data)
 	uint64_t wait_ns = 0, n;
 	bool ends = false;
 
-	drop_capabilities();
 	while (!ends) {
 		struct timespec wait = { (time_t)(wait_ns / 1000000000),
 					 (long)(wait_ns % 1000000000) };
