@@ -53,7 +53,7 @@ struct trap_event {
 	uint64_t time_ns; /* when the write was caught, CLOCK_MONOTONIC */
 	enum {
 		TRAP_CAUGHT, /* held: see @word; to be answered by trap_release() */
-		TRAP_LANDED, /* it has landed, and the page is protected again */
+		TRAP_LANDED, /* it has, or has not come in its time and will be caught again; the page is protected */
 	} type;
 	pid_t tid; /* QEMU's thread that writes; it may be a thread of the host's kernel */
 	bool sure; /* TRAP_CAUGHT: it goes to @word, which is a sure one */
