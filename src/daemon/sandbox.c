@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -248,6 +249,23 @@ static const int refused[] = {
 	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(uname),
 };
 
+/* The trap's, on QEMU's userfaultfd (vmm/trap.c). */
+static int allow_trap(scmp_filter_ctx filter)
+{
+	static const unsigned long requests[] = {
+		UFFDIO_REGISTER,
+		UFFDIO_UNREGISTER,
+		UFFDIO_WAKE,
+		UFFDIO_WRITEPROTECT,
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, requests[i]));
+	return r;
+}
+
 static int allow_some(scmp_filter_ctx filter)
 {
 	int r = 0;
@@ -286,10 +304,13 @@ static int fill_filter(scmp_filter_ctx filter)
 {
 	int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
+	/* For all threads: the trap has one of its own. */
+	r = r ?: seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(allowed) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(refused) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
+	r = r ?: allow_trap(filter);
 	return r ?: allow_some(filter);
 }
 
