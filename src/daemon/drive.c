@@ -22,7 +22,7 @@
 #define LONG_US 1000000
 #define PART_LONG 4 /* work / pause */
 #define TIMES_ABUSED 4 /* pause / work */
-#define PAUSE_MOST_US 20000
+#define PAUSE_MOST_US 80000
 
 struct drive {
 	struct session *session;

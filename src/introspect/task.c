@@ -151,15 +151,33 @@ static int add(struct addresses *addresses, uint64_t address)
 	return 0;
 }
 
+/* A list that comes back to a place it was at before, other than its head, has no end: it is met after at most three rounds. */
+struct rounds {
+	uint64_t mark;
+	unsigned int n, limit;
+};
+
+static bool goes_round(struct rounds *rounds, uint64_t node)
+{
+	if (rounds->mark && node == rounds->mark)
+		return true;
+	if (rounds->n++ >= rounds->limit) {
+		rounds->mark = node;
+		rounds->limit = 2 * rounds->n;
+	}
+	return false;
+}
+
 static int add_threads(struct reader *reader, uint64_t leader, struct addresses *addresses)
 {
 	uint64_t signal = reader_get(reader, leader, FIELD_TASK_SIGNAL);
 	uint64_t head = reader_place(reader, signal, FIELD_SIGNAL_THREADS);
 	uint64_t node = reader_get(reader, signal, FIELD_SIGNAL_THREADS);
+	struct rounds rounds = { 0 };
 
 	while (!reader->error && node != head) {
 		uint64_t thread = reader_container(reader, node, FIELD_TASK_THREAD);
-		int r = add(addresses, thread);
+		int r = goes_round(&rounds, node) ? -ELOOP : add(addresses, thread);
 
 		if (r < 0)
 			return r;
@@ -174,6 +192,7 @@ static int add_tasks(const struct kernel *kernel, bool threads, struct addresses
 	struct reader reader = { .kernel = kernel };
 	uint64_t head = reader_place(&reader, kernel->layout.init_task, FIELD_TASK_TASKS);
 	uint64_t node = reader_get(&reader, kernel->layout.init_task, FIELD_TASK_TASKS);
+	struct rounds rounds = { 0 };
 
 	addresses->n = 0;
 	for (unsigned int n = 0; !reader.error && node != head; n++) {
@@ -182,7 +201,7 @@ static int add_tasks(const struct kernel *kernel, bool threads, struct addresses
 
 		if (r < 0)
 			return r;
-		if (n == KERNEL_MAX_TASKS)
+		if (n == KERNEL_MAX_TASKS || goes_round(&rounds, node))
 			return -ELOOP; /* of processes that claim to have no threads */
 		node = reader_get(&reader, task, FIELD_TASK_TASKS);
 	}

@@ -23,7 +23,7 @@
 #include "util/log.h"
 
 #define RECORDS_PER_POLL 512
-#define POLL_NS 50000000ULL /* then QEMU and the daemon have their turn */
+#define POLL_NS 20000000ULL /* then QEMU and the daemon have their turn */
 #define HELD_RINGS 8 /* as many records as fit into so many rings are held */
 #define HELD_PER_SECOND 4000 /* so that they last for some seconds, whatever the guest does */
 #define RETRY_NS 500000000ULL
