@@ -18,7 +18,7 @@ def ratio(other, ours):
     """What they add, for each instruction that we add."""
     if other is None or ours is None:
         return ""
-    if ours <= 0:
+    if ours < 1:
         return "" if other <= 0 else "∞"
     return f"{other / ours:,.1f} ×"
 
@@ -28,6 +28,8 @@ def cell(data, tool, kind, where, operation):
     if extra is None:
         return ""
     text = f"{signed(extra)} ({percent(extra, base)})"
+    if where in data["blind"].get(tool, []):
+        text += " 🚫"
     if tool.startswith("outguard"):
         return text
     return f"{text} {ratio(extra, added(data, 'outguard', kind, where, operation)[0])}".strip()
@@ -50,6 +52,8 @@ def better(data):
         for kind, places in kinds.items():
             for where, cells in places.items():
                 for name, theirs in cells.items():
+                    if where in data["blind"].get(tool, []) or (kind == "watched" and where == "outside"):
+                        continue
                     ours = data["operations"]["outguard"].get(kind, {}).get(where, {}).get(name)
                     extra, base = added(data, tool, kind, where, name)
                     own, _ = added(data, "outguard", kind, where, name)
@@ -78,7 +82,8 @@ def write(document, results):
 The same operations, in the same guest, one tool after the other, each told to watch {data['n_watched']} files. Figures are means over all that the guest
 executes meanwhile, so what a tool's own daemon does in the guest is in them; what outguard's daemon does on the host is not (see
 [events](#events)). In brackets the share of the operation, and what the tool adds for each instruction that outguard adds. How each is
-configured, and what it covers and what not: [bench/peers](../bench/peers/README.md).""")
+configured, and what it covers and what not: [bench/peers](../bench/peers/README.md). 🚫: it does not see these files at all. auditd comes last, because what it
+turns on stays on: the last column.""")
     for kind, words in (("unwatched", "Files that are not watched (others are)"), ("watched", "The file that is watched")):
         for where in WORDS:
             if kind == "watched" and where == "outside":
@@ -100,7 +105,7 @@ configured, and what it covers and what not: [bench/peers](../bench/peers/README
 
 
 def plot(document, data):
-    tools = [t for t in data["operations"] if t != "no tool"]
+    tools = [t for t in data["operations"] if not t.startswith("no tool")]
     names = ["open+close", "pread 1 B", "pread 4 KiB", "pwrite 4 KiB"]
     rows = []
     for tool in tools:
