@@ -28,7 +28,7 @@ def cell(data, tool, kind, where, operation):
     if extra is None:
         return ""
     text = f"{signed(extra)} ({percent(extra, base)})"
-    if where in data["blind"].get(tool, []):
+    if where in data.get("blind", {}).get(tool, []):
         text += " 🚫"
     if tool.startswith("outguard"):
         return text
@@ -52,7 +52,7 @@ def better(data):
         for kind, places in kinds.items():
             for where, cells in places.items():
                 for name, theirs in cells.items():
-                    if where in data["blind"].get(tool, []) or (kind == "watched" and where == "outside"):
+                    if where in data.get("blind", {}).get(tool, []) or (kind == "watched" and where == "outside"):
                         continue
                     ours = data["operations"]["outguard"].get(kind, {}).get(where, {}).get(name)
                     extra, base = added(data, tool, kind, where, name)
