@@ -73,7 +73,7 @@ is its instructions. *refused at*: each ended in EPERM, after so many instructio
 
 
 def plot_opens(document, kernel, states):
-    points = {"empty": 1, **{s: int(s.split("-")[1]) for s in untouched_states(states)}}
+    points = {s: int(s.split("-")[1]) for s in untouched_states(states)}
     rows = []
     for state, n in points.items():
         shares = [100 * added(states[state][where]["open+close"], states["none"][where]["open+close"]) /

@@ -117,4 +117,4 @@ def plot(document, data):
     bars = ", ".join(f"$data using {i + 2}:xtic(1) title '{name}' lc rgb '{COLOURS[i]}'" for i, name in enumerate(names))
     document.plot("peers", "Files that nobody watches, in the container: added, % (logarithmic)",
                   "set style data histogram\nset style histogram cluster gap 1\nset style fill solid 0.9 noborder\nset logscale y\n"
-                  f"set yrange [0.01:*]\nset xtics rotate by -25\nset key outside top horizontal\nplot {bars}\n", "\n".join(rows), (900, 480))
+                  f"set yrange [0.01:*]\nset xtics rotate by 20 right\nset key outside top horizontal\nplot {bars}\n", "\n".join(rows), (900, 480))
