@@ -12,7 +12,7 @@ import place
 from guard import Guard, policy
 from vm import ROOT, VM, Failed, make_tools
 
-PACKAGES = ["git", "tcc", "libc6-dev", "sqlite3", "nginx-light", "apache2-utils", "fio"]
+PACKAGES = ["git", "tcc", "libc6-dev", "sqlite3", "nginx-light", "apache2-utils", "fio", "tar", "dash", "coreutils"]
 POLICY = (ROOT / "examples/protect-etc.yaml")
 T_95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
@@ -25,7 +25,7 @@ printf 'BEGIN;create table t(a integer primary key,b text);COMMIT;' >many.sql
 for i in $(seq 30); do echo "insert into t(b) values('row $i of many');" >>many.sql; done
 echo 'BEGIN;' >>many.sql; for i in $(seq 1000); do echo "insert into t(b) values('row $i of many');" >>many.sql; done; echo 'COMMIT;' >>many.sql
 for i in $(seq 20); do head -c 4096 /dev/zero >/var/www/f$i; done
-printf 'daemon off;worker_processes 1;pid /run/n.pid;error_log /dev/null;events{}http{access_log off;server{listen 8080;root /var/www;}}' >/etc/n.conf
+printf 'user root root;daemon off;worker_processes 1;pid /run/n.pid;error_log /dev/null;events{}http{access_log off;server{listen 8080;root /var/www;}}' >/etc/n.conf
 nginx -c /etc/n.conf >/dev/null 2>&1 & sleep 1
 """
 
@@ -55,6 +55,9 @@ def config():
 def mount_root(vm, name):
     vm.run(f"mkdir -p /disk/{name}/rootfs /disk/{name}/upper/bench /disk/{name}/work && mount -t overlay overlay -o "
            f"lowerdir=/tools,upperdir=/disk/{name}/upper,workdir=/disk/{name}/work /disk/{name}/rootfs")
+    # The packages are unpacked, not configured.
+    vm.run(f"cd /disk/{name}/rootfs && cp /disk/lower/etc/passwd /disk/lower/etc/group /disk/lower/etc/shadow etc/ && "
+           "mkdir -p tmp root run var/log && ln -sf dash usr/bin/sh && ln -sf tcc usr/bin/cc")
 
 
 def prepare(vm):
@@ -64,7 +67,7 @@ def prepare(vm):
     mount_root(vm, "work")
     vm.put("/disk/work/config.json", json.dumps(config()))
     vm.run("crun run -d --bundle /disk/work work </dev/null >/run/work.log 2>&1 || { cat /run/work.log; exit 1; }")
-    vm.put("/disk/work/upper/prepare", PREPARE)
+    vm.put("/disk/work/rootfs/prepare", PREPARE)
     vm.run("crun exec work /bin/sh /prepare >/run/work.log 2>&1 </dev/null; cat /run/work.log")
     mount_root(vm, "short")
     short = config()
