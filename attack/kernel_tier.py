@@ -54,9 +54,10 @@ class Marks:
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self):
-        connection, _ = self.server.accept()
-        while connection.recv(1):
-            self.times.append(time.time())
+        while True: # a boot may be tried again
+            connection, _ = self.server.accept()
+            while connection.recv(1):
+                self.times.append(time.time())
 
 
 def time_of(event):
