@@ -198,8 +198,8 @@ static int replace_hook(void)
 	struct security_hook_heads *heads = (void *)lookup("security_hook_heads");
 
 	return heads ? change_word((unsigned long)last_link(&heads->file_open),
-				   (unsigned long)&own_node.list) :
-		       -ENOENT;
+				   (unsigned long)&own_node.list)
+		     : -ENOENT;
 }
 
 struct all {
@@ -775,17 +775,50 @@ static int frozen(void)
 
 /* --- which ------------------------------------------------------------------------------------------------------------------- */
 
-static int patch_open(void) { return patch_function("security_file_open"); }
-static int patch_rename(void) { return patch_function("security_inode_rename"); }
-static int plain_write(void) { return open_and_write(O_WRONLY | O_APPEND, false); }
-static int forged_mode(void) { return open_and_write(O_RDONLY, true); }
-static int direct_unlink(void) { return with_inode(unlink_below); }
-static int generation(void) { return with_inode(other_generation); }
-static int number(void) { return with_inode(other_number); }
-static int wipe(void) { return spoil_mailbox(0); }
-static int ones(void) { return spoil_mailbox(0xff); }
-static int noise(void) { return spoil_mailbox(-1); }
-static int wrap(void) { return spoil_mailbox(-2); }
+static int patch_open(void)
+{
+	return patch_function("security_file_open");
+}
+static int patch_rename(void)
+{
+	return patch_function("security_inode_rename");
+}
+static int plain_write(void)
+{
+	return open_and_write(O_WRONLY | O_APPEND, false);
+}
+static int forged_mode(void)
+{
+	return open_and_write(O_RDONLY, true);
+}
+static int direct_unlink(void)
+{
+	return with_inode(unlink_below);
+}
+static int generation(void)
+{
+	return with_inode(other_generation);
+}
+static int number(void)
+{
+	return with_inode(other_number);
+}
+static int wipe(void)
+{
+	return spoil_mailbox(0);
+}
+static int ones(void)
+{
+	return spoil_mailbox(0xff);
+}
+static int noise(void)
+{
+	return spoil_mailbox(-1);
+}
+static int wrap(void)
+{
+	return spoil_mailbox(-2);
+}
 
 static const struct {
 	const char *name;
