@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 
-import run as suite
+import suite
 
 SCRIPT = r'''
 . /root/attack/lib.sh
