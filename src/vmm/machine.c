@@ -554,27 +554,46 @@ static int check_device(struct machine *machine, const char *blocks, const char 
 	return 0;
 }
 
-/* Only a file backend has the property; one that the guest could write has it false. */
-static int check_vault_read_only(struct machine *machine, struct error *err)
+/* A property of the vault's memory backend; NULL where it has none of that name. */
+static int query_vault(struct machine *machine, const char *property, struct json_object **ret,
+		       struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *arguments = json_object_new_object();
-	_cleanup_(json_object_putp) struct json_object *read_only = NULL;
 	char path[sizeof(machine->vault_id) + sizeof("/objects/")];
 	struct error refused = { 0 };
 	int r;
 
 	snprintf(path, sizeof(path), "/objects/%s", machine->vault_id);
 	json_object_object_add(arguments, "path", json_object_new_string(path));
-	json_object_object_add(arguments, "property", json_object_new_string("readonly"));
-	r = qmp_execute(machine->qmp, "qom-get", TAKE_PTR(arguments), &read_only, &refused);
-	if (r < 0 && r != -EIO)
-		return error_set(err, r, "%s", refused.message);
-	if (r < 0 || !json_object_get_boolean(read_only))
-		return error_set(err, -EPERM,
-				 "the guest can write the vault (memory backend %s is not a file "
-				 "with readonly=on); " REMEDY,
-				 machine->vault_id);
-	return 0;
+	json_object_object_add(arguments, "property", json_object_new_string(property));
+	r = qmp_execute(machine->qmp, "qom-get", TAKE_PTR(arguments), ret, &refused);
+	return r < 0 && r != -EIO ? error_set(err, r, "%s", refused.message) : 0;
+}
+
+/*
+ * Only a file backend has these properties. What the guest sees is read-only by `rom`, which QEMU has since 8.2
+ ("backends/hostmem-file: Add "rom" property to support VM templating with R/O files"); where that is
+ * "auto", or not there, by `readonly`, which says how QEMU itself maps the file.
+ */
+static int check_vault_read_only(struct machine *machine, struct error *err)
+{
+	_cleanup_(json_object_putp) struct json_object *rom = NULL, *read_only = NULL;
+	const char *is_rom;
+	int r;
+
+	r = query_vault(machine, "rom", &rom, err);
+	if (r >= 0)
+		r = query_vault(machine, "readonly", &read_only, err);
+	if (r < 0)
+		return r;
+	is_rom = rom ? json_object_get_string(rom) : "auto";
+	if (strcmp(is_rom, "on") == 0 ||
+	    (strcmp(is_rom, "auto") == 0 && json_object_get_boolean(read_only)))
+		return 0;
+	return error_set(err, -EPERM,
+			 "the guest can write the vault (memory backend %s is not a file with "
+			 "readonly=on, or rom=on); " REMEDY,
+			 machine->vault_id);
 }
 
 static int find_ids(struct machine *machine, struct error *err)

@@ -84,15 +84,16 @@ static void build(const struct qemu_args *args, bool json, struct arguments *ret
 	add(ret, "-object", "memory-backend-memfd,id=outguard-ram,size=%uM,share=on",
 	    args->memory_mib);
 	ret->n_ram = ret->n;
+	/*
+	 * master=off: QEMU refuses to save or migrate the VM. It would save the vault too, and on loading it die of
+	 * writing into its own read-only mapping of it. With rom=on that mapping can be written, and what the guest sees
+	 * is as read-only as before.
+	 */
 	add(ret, "-object",
 	    "memory-backend-file,id=outguard-vault,size=%uM,mem-path=%s/" VAULT_NAME ",share=on,"
-	    "readonly=on",
-	    args->vault_mib, directory);
-	/*
-	 * master=off: QEMU refuses to save or migrate the VM. It would save the vault too, and on loading it (with these
-	 * arguments) die of writing into its own read-only mapping of it.
-	 */
-	add_device(ret, json, "outguard-vault", "off");
+	    "%s",
+	    args->vault_mib, directory, args->migratable ? "readonly=off,rom=on" : "readonly=on");
+	add_device(ret, json, "outguard-vault", args->migratable ? "on" : "off");
 	add(ret, "-object", "memory-backend-memfd,id=outguard-mailbox,size=%uM,share=on",
 	    args->mailbox_mib);
 	add_device(ret, json, "outguard-mailbox", "on");
@@ -158,8 +159,7 @@ static int make_directory(const char *directory, struct error *err)
 	return 0;
 }
 
-/* Not what is in it: QEMU only reads the vault. */
-static int give_directory(const struct qemu_args *args, struct error *err)
+static int give(const struct qemu_args *args, const char *path, int type, struct error *err)
 {
 	_cleanup_(closep) int fd = -1;
 	const struct passwd *user;
@@ -173,9 +173,9 @@ static int give_directory(const struct qemu_args *args, struct error *err)
 				 "libvirt: "
 				 "libvirt-qemu)",
 				 args->user);
-	fd = open(args->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | type);
 	if (fd < 0 || fchown(fd, user->pw_uid, (gid_t)-1) < 0)
-		return error_set(err, -errno, "give %s to %s: %m", args->directory, args->user);
+		return error_set(err, -errno, "give %s to %s: %m", path, args->user);
 	return 0;
 }
 
@@ -206,7 +206,7 @@ int qemu_args_prepare(const struct qemu_args *args, struct error *err)
 	if (r >= 0)
 		r = make_directory(args->directory, err);
 	if (r >= 0)
-		r = give_directory(args, err);
+		r = give(args, args->directory, O_DIRECTORY, err);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/" VAULT_NAME, args->directory);
@@ -220,7 +220,9 @@ int qemu_args_prepare(const struct qemu_args *args, struct error *err)
 		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, -errno, "%s: %m", path);
-	return check_vault(fd, path, size, err);
+	r = check_vault(fd, path, size, err);
+	/* Else QEMU only reads it. */
+	return r >= 0 && args->migratable ? give(args, path, O_NONBLOCK, err) : r;
 }
 
 /* For the shell: as it is, where all characters are plain; else in single quotes. */
