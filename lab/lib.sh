@@ -7,6 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lab=$root/lab
 work=${OUTGUARD_LAB_DIR:-$root/build/lab}
 outguard=${OUTGUARD:-$root/build/outguard}
+qemu=${OUTGUARD_LAB_QEMU:-qemu-system-x86_64}
 me=lab/$(basename "$0")
 
 # Status of a run that the lab, not the command, made fail; and of one that met its time limit.
@@ -54,7 +55,7 @@ vm_kernel=6.1-cloud
 vm_accel=${OUTGUARD_LAB_ACCEL:-auto}
 boot_limit=${OUTGUARD_LAB_BOOT_LIMIT:-120}
 vm_memory=1024
-vm_cpus=2
+vm_cpus=${OUTGUARD_LAB_CPUS:-2}
 vm_docker=
 vm_devices=yes
 vm_reboot=
@@ -210,6 +211,7 @@ launch_qemu() {
     local name=$1 devices machine=() disks=() cmdline prefix=(setsid)
     mkdir -p "$work/tmp"
     devices=$(guard_devices "$name")
+    [ -z "${OUTGUARD_LAB_RAM:-}" ] || devices=${devices/id=outguard-ram,/id=outguard-ram,$OUTGUARD_LAB_RAM,}
     eval "machine=($devices)"
     cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false $accel_cmdline $vm_append"
     [ -z "$vm_docker" ] || cmdline+=" systemd.wants=docker.service"
@@ -229,7 +231,7 @@ launch_qemu() {
     [ -z "$vm_trap" ] || prefix+=(env) # what is preloaded is for QEMU, not for setsid
     eval "prefix+=($([ -z "$vm_trap" ] || trap_environment "$name"))"
 
-    TMPDIR=$work/tmp "${prefix[@]}" qemu-system-x86_64 "${accel_args[@]}" -smp "$vm_cpus" \
+    TMPDIR=$work/tmp "${prefix[@]}" "$qemu" "${accel_args[@]}" -smp "$vm_cpus" \
         -nodefaults -display none -no-user-config "${machine[@]}" \
         -kernel "$(image_dir)/vmlinuz" -append "$cmdline" \
         "${disks[@]}" \

@@ -30,7 +30,8 @@ tiny_make() {
 }
 
 # tiny_start NAME [QEMU ARGS...]: sets vm, dir and qemu_pid. TINY_KERNEL, TINY_MEMORY (MiB), TINY_APPEND (for the
-# kernel) TINY_PRELOAD and TINY_TRAP (not empty: outguard's library is preloaded) may say more.
+# kernel), TINY_ARGS (for `outguard qemu-args`), TINY_PRELOAD, TINY_TRAP (not empty: outguard's library is preloaded) and
+# OUTGUARD_LAB_QEMU may say more.
 tiny_start() {
     local kernel=${TINY_KERNEL:-6.1-cloud} accel=(-accel 'tcg,thread=multi' -cpu 'max,cx16=off') clock=tsc=reliable words environment=()
     vm=$1 dir=$work/vm-$1
@@ -38,11 +39,11 @@ tiny_start() {
     mkdir -p "$dir"
     rm -f "$dir"/*.sock "$dir/line" "$dir/to" "$dir/from"
     if lab/probe-kvm --kernel "$kernel" >/dev/null 2>&1; then accel=(-accel kvm -cpu host) clock=''; fi
-    eval "words=($("$outguard" qemu-args --name "$vm" --memory "${TINY_MEMORY:-512}" --dir "$dir" 2>/dev/null))"
+    eval "words=($("$outguard" qemu-args --name "$vm" --memory "${TINY_MEMORY:-512}" --dir "$dir" ${TINY_ARGS:-} 2>/dev/null))"
     [ -z "${TINY_PRELOAD:-}" ] || words=("${words[@]/outguard-vault,master=off/outguard-vault,master=on}")
     [ -z "${TINY_PRELOAD:-}" ] || environment=(LD_PRELOAD="$TINY_PRELOAD")
     [ -z "${TINY_TRAP:-}" ] || eval "environment=($("$outguard" qemu-args --trap --no-create --name "$vm" --dir "$dir"))"
-    env "${environment[@]}" qemu-system-x86_64 "${accel[@]}" -nodefaults -display none -no-user-config \
+    env "${environment[@]}" "${OUTGUARD_LAB_QEMU:-qemu-system-x86_64}" "${accel[@]}" -nodefaults -display none -no-user-config \
         "${words[@]}" -kernel "$lab_dir/$kernel/vmlinuz" -initrd "$work/tiny-$kernel.cpio" \
         -append "console=ttyS0 quiet loglevel=5 panic=-1 $clock ${TINY_APPEND:-}" -serial file:"$dir/serial.log" \
         -serial unix:"$dir/line",server=on,wait=on -qmp unix:"$dir/lab-qmp.sock",server=on,wait=off \
