@@ -258,14 +258,10 @@ static void test_prepare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_line),
-		cmocka_unit_test(test_migratable),
-		cmocka_unit_test(test_quoting),
-		cmocka_unit_test(test_libvirt_has_no_machine),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_check),
-		cmocka_unit_test(test_prepare),
+		cmocka_unit_test(test_line),	cmocka_unit_test(test_migratable),
+		cmocka_unit_test(test_quoting), cmocka_unit_test(test_libvirt_has_no_machine),
+		cmocka_unit_test(test_json),	cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_check),	cmocka_unit_test(test_prepare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
