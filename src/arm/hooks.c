@@ -16,6 +16,7 @@ enum need {
 	ESSENTIAL, /* without it the guard would do harm, or nothing */
 	WANTED, /* without it some operations pass: only with --allow-partial */
 	OPTIONAL, /* a kernel without it has no need of it */
+	LISTED, /* the same; and only where hooks are lists: elsewhere it is called by its slots' data */
 	ON_DEMAND, /* armed only for `trap: every-access` */
 };
 
@@ -62,8 +63,9 @@ static const struct {
 	{ "kernel_load_data", "guard_kernel_load_data", ". .", WANTED },
 	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", OPTIONAL },
 	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", WANTED },
-	{ "file_open", "guard_file_open", "file", ESSENTIAL },
+	{ "task_prctl", "guard_task_prctl", ". . . . .", LISTED },
 	{ "file_permission", "guard_file_permission", "file .", ON_DEMAND },
+	{ "file_open", "guard_file_open", "file", ESSENTIAL },
 	{ "shepherd", "guard_errand", NULL, ESSENTIAL },
 };
 
@@ -153,6 +155,11 @@ static uint64_t hook_place(const struct profile *profile, size_t i, enum hook_me
 	return static_call_slots(profile, wanted[i].name, &n);
 }
 
+static bool is_unlisted(size_t row, enum hook_means means)
+{
+	return wanted[row].need == LISTED && means != HOOK_LSM_LIST;
+}
+
 int hooks_offer(const struct profile *profile, size_t i, struct hook_offer *ret)
 {
 	char found[128];
@@ -163,9 +170,9 @@ int hooks_offer(const struct profile *profile, size_t i, struct hook_offer *ret)
 		if (i-- > 0)
 			continue;
 		ret->name = wanted[row].name;
-		ret->optional = wanted[row].need == OPTIONAL;
+		ret->optional = wanted[row].need == OPTIONAL || wanted[row].need == LISTED;
 		ret->available = hook_place(profile, row, &ret->means) != 0 &&
-				 row_of(profile, row, found) >= 0;
+				 !is_unlisted(row, ret->means) && row_of(profile, row, found) >= 0;
 		return 0;
 	}
 	return -ENOENT;
@@ -273,7 +280,9 @@ static int find_hook(struct finder *finder, size_t i, char *why, size_t size)
 	char found[128];
 	int row, r = -ENOENT;
 
-	if (!place && wanted[i].need == OPTIONAL)
+	if (is_unlisted(i, means))
+		return 1;
+	if (!place && (wanted[i].need == OPTIONAL || wanted[i].need == LISTED))
 		return 1;
 	if (place) {
 		row = row_of(finder->profile, i, found);

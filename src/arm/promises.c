@@ -48,6 +48,8 @@ static const struct {
 		      "told" },
 	{ "ptrace_access_check", "tracing runtimes and other containers is neither refused nor "
 				 "told" },
+	{ "task_prctl", "a process that takes another's program for its own by prctl() is neither "
+			"refused nor told" },
 	{ "file_open", "reading, writing and running are neither refused nor told" },
 	{ "shepherd", "containers that run when the guard comes are not guarded" },
 };
@@ -72,6 +74,9 @@ static const struct {
 	{ "inode_remove_acl", "access lists pass inode_removexattr" },
 	{ "file_ioctl_compat", "32-bit ioctls pass file_ioctl" },
 	{ "bpf_prog", "there is no BPF in it" },
+	{ "task_prctl", "it is not called as others are (a process that takes another's program "
+			"for its own by prctl() is "
+			"neither refused nor told)" },
 };
 
 const char *promise_needless(const char *hook)

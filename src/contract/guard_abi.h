@@ -179,6 +179,7 @@ enum guard_attempt {
 	GUARD_ATTEMPT_DEVICE_MAPPER,
 	GUARD_ATTEMPT_LOOP,
 	GUARD_ATTEMPT_VFIO,
+	GUARD_ATTEMPT_EXE_FILE, /* prctl(PR_SET_MM): another program's name for oneself, as exceptions know it */
 	GUARD_N_ATTEMPTS
 };
 

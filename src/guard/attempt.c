@@ -218,6 +218,19 @@ int guard_ptrace_access_check(const void *child, unsigned int mode)
 	return judge_attempt(attempt);
 }
 
+/*
+ * Who may set its mm's description (in a user name space of its own, anybody) can have /proc/PID/exe say what it likes, and exceptions
+ * believe it. What the kernel expects from who has no opinion is -ENOSYS.
+ */
+int guard_task_prctl(int option, unsigned long what)
+{
+	int r = 0;
+
+	if (unlikely(option == PR_SET_MM && (what == PR_SET_MM_EXE_FILE || what == PR_SET_MM_MAP)))
+		r = judge_attempt((struct guest_attempt){ .attempt = GUARD_ATTEMPT_EXE_FILE });
+	return r ?: -ENOSYS;
+}
+
 static int attempt_block(const void *file, uint32_t attempts)
 {
 	struct guest_attempt attempt = { .attempt = GUARD_ATTEMPT_BLOCK_READ, .file = file };

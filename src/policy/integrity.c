@@ -38,6 +38,7 @@ static const char *const attempts[] = {
 	[GUARD_ATTEMPT_DEVICE_MAPPER] = "device-mapper",
 	[GUARD_ATTEMPT_LOOP] = "loop",
 	[GUARD_ATTEMPT_VFIO] = "vfio",
+	[GUARD_ATTEMPT_EXE_FILE] = "exe-file",
 };
 static_assert(ARRAY_SIZE(attempts) == GUARD_N_ATTEMPTS, "a name for each");
 
@@ -61,6 +62,7 @@ static const char *const attempt_rules[] = {
 	[GUARD_ATTEMPT_DEVICE_MAPPER] = "guest-integrity/device-mapper",
 	[GUARD_ATTEMPT_LOOP] = "guest-integrity/device-mapper",
 	[GUARD_ATTEMPT_VFIO] = "guest-integrity/pci",
+	[GUARD_ATTEMPT_EXE_FILE] = "guest-integrity/ptrace",
 };
 static_assert(ARRAY_SIZE(attempt_rules) == GUARD_N_ATTEMPTS, "a rule for each");
 

@@ -2014,6 +2014,19 @@ static void test_ptrace(void **state)
 	attempted(GUARD_ATTEMPT_PTRACE, GUARD_BY_GUEST, false);
 }
 
+static void test_exe_file(void **state)
+{
+	(void)state;
+	audit_guest_deny_containers(GUARD_ATTEMPT_EXE_FILE);
+	assert_int_equal(guard_task_prctl(15, 13), -ENOSYS); /* PR_SET_NAME */
+	assert_int_equal(guard_task_prctl(PR_SET_MM, 1), -ENOSYS);
+	assert_int_equal(guard_task_prctl(PR_SET_MM, PR_SET_MM_MAP), -EPERM);
+	attempted(GUARD_ATTEMPT_EXE_FILE, GUARD_BY_CONTAINER, true);
+	be_of_guest();
+	assert_int_equal(guard_task_prctl(PR_SET_MM, PR_SET_MM_EXE_FILE), -ENOSYS);
+	attempted(GUARD_ATTEMPT_EXE_FILE, GUARD_BY_GUEST, false);
+}
+
 static void test_bpf_program(void **state)
 {
 	struct bpf_prog program = { .type = 2 }; /* kprobe */
@@ -2135,6 +2148,7 @@ int main(void)
 		TEST(test_whom),
 		TEST(test_devices),
 		TEST(test_ptrace),
+		TEST(test_exe_file),
 		TEST(test_bpf_program),
 		TEST(test_pseudo),
 		TEST(test_reads_elsewhere),
