@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Has the kernel patch its own text in every way it has, for SECONDS: static keys, ftrace, kprobes (optimised too), BPF, modules.
+# Has the kernel patch its own text in every way it has, for SECONDS: static keys, ftrace, kprobes (optimised too), modules.
 end=$((SECONDS + ${1:-60}))
 cd /sys/kernel/tracing || exit 1
 n=0
