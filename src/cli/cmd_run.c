@@ -320,7 +320,7 @@ static enum outcome run_vm(struct run *run, struct error *err)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	struct run run = { .name = "vm", .colour = isatty(STDOUT_FILENO) };
+	struct run run = { .name = "vm", .porter = -1, .colour = isatty(STDOUT_FILENO) };
 	struct error err = { 0 };
 	enum outcome outcome;
 
@@ -330,6 +330,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 	outcome = run_vm(&run, &err);
 	sd_event_unref(run.event);
 	outlet_deinit(&run.outlet);
+	porter_stop(run.porter);
 	return outcome == OUTCOME_DONE ? OUTCOME_DONE : command_failed(outcome, &err);
 }
 

@@ -368,6 +368,7 @@ int keeper_run(const struct keeper_config *config, int fd)
 	}
 	outlet_deinit(&keeper.outlet);
 	sd_event_unref(keeper.event);
+	porter_stop(keeper.porter);
 	lines_free(keeper.daemon);
 	return r < 0 ? OUTCOME_FAILED : OUTCOME_DONE;
 }

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/sandbox.h"
@@ -231,6 +232,8 @@ static void be_porter(const struct porter_config *config, int fd)
 	_exit(0);
 }
 
+static pid_t started;
+
 int porter_start(int *ret_fd, const struct porter_config *config, struct error *err)
 {
 	int pair[2];
@@ -249,7 +252,22 @@ int porter_start(int *ret_fd, const struct porter_config *config, struct error *
 		return error_set(err, -EAGAIN, "no new process: %s", strerror(errno));
 	}
 	*ret_fd = pair[0];
+	started = pid;
 	return 0;
+}
+
+void porter_stop(int fd)
+{
+	if (fd < 0)
+		return;
+	close(fd);
+	while (waitpid(started, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+int porter_pid(void)
+{
+	return started;
 }
 
 int porter_set_process(int fd, int pid, struct error *err)

@@ -20,6 +20,12 @@ struct porter_config {
 /* Sets the socket for opener_use(). The strings must outlive the call only; takes over config->warrants. */
 int porter_start(int *ret_fd, const struct porter_config *config, struct error *err);
 
+/* Ends it and waits for that; a keeper that is killed leaves that to init. -1 is accepted. */
+void porter_stop(int fd);
+
+/* The process of the porter that was started last. */
+int porter_pid(void);
+
 /* Its memory may be opened from now on. Only once, before the sandbox. */
 int porter_set_process(int fd, int pid, struct error *err);
 

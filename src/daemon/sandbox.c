@@ -295,6 +295,10 @@ static int allow_some(scmp_filter_ctx filter)
 	r = r
 		    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 					SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	/* For its porter, at the end. */
+	r = r
+		    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(wait4), 1,
+					SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)porter_pid()));
 	r = r
 		    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
 					SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
