@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Other tools beside outguard: their part of the report."""
 
-from report_text import COLOURS, median, percent, signed
+from report_text import COLOURS, median, percent, signed, spread
 
 WORDS = {"inside": "in the container, on overlayfs", "outside": "outside, on another file system"}
 
@@ -78,12 +78,13 @@ def write(document, results):
     if not section:
         return
     data = section["data"]
+    rounds = spread(data["operations"]["no tool"]["unwatched"]["inside"]["open+close"], "mean")
     document.say("## Beside other tools", f"""
 The same operations, in the same guest, one tool after the other, each told to watch {data['n_watched']} files. Figures are means over all that the guest
 executes meanwhile, so what a tool's own daemon does in the guest is in them; what outguard's daemon does on the host is not (see
 [events](#events)). In brackets the share of the operation, and what the tool adds for each instruction that outguard adds. How each is
 configured, and what it covers and what not: [bench/peers](../bench/peers/README.md). 🚫: it does not see these files at all. auditd comes last, because what it
-turns on stays on: the last column. A mean of this kind is exact to about 200 instructions for an open, and to fewer for what is simpler.""")
+turns on stays on: the last column. The rounds of one open's mean differ by ±{rounds:,.0f} (its median, in the tables above, by none).""")
     for kind, words in (("unwatched", "Files that are not watched (others are)"), ("watched", "The file that is watched")):
         for where in WORDS:
             if kind == "watched" and where == "outside":
