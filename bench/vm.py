@@ -5,7 +5,7 @@ With counted=True it runs under `-icount shift=0`: one CPU, each instruction tak
 else does. The guest's time stamp counter then counts instructions, whatever this machine does meanwhile.
 """
 
-import json
+import base64
 import os
 import pathlib
 import shlex
@@ -50,6 +50,14 @@ def make_initrd(kernel, directory):
     return initrd
 
 
+def need_images(kernel):
+    """The lab's disk and this kernel; built if they are missing (lab/build brings them up to date)."""
+    if not (LAB / "6.1-cloud/base.raw").exists():
+        subprocess.run([ROOT / "lab/build"], check=True)
+    if not (LAB / kernel / "vmlinuz").exists():
+        subprocess.run([ROOT / "lab/add-kernel", "--kernel", kernel], check=True)
+
+
 class VM:
     def __init__(self, name, kernel="6.1-cloud", counted=True, memory=1024, cpus=1, vault=None, tools=None):
         self.name, self.kernel, self.counted = name, kernel, counted
@@ -82,6 +90,7 @@ class VM:
                 "-serial", f"unix:{self.directory}/line,server=on,wait=on"]
 
     def start(self, memory, cpus, vault, tools):
+        need_images(self.kernel)
         arguments = self.arguments(memory, cpus, vault, tools)
         scratch = LAB / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -143,7 +152,6 @@ class VM:
 
     def put(self, path, text):
         """A small file."""
-        import base64  # only here
         data = base64.b64encode(text.encode()).decode()
         self.run(f": >{path}")
         for at in range(0, len(data), 32000):
@@ -167,10 +175,3 @@ class VM:
 def make_tools(*packages):
     """A disk of Debian packages for the guest (lab/tools)."""
     return subprocess.run([ROOT / "lab/tools", *packages], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-def read_events(path):
-    try:
-        return [json.loads(line) for line in open(path, encoding="utf-8") if line.endswith("\n")]
-    except FileNotFoundError:
-        return []
