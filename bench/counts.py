@@ -84,7 +84,11 @@ def unwatched_states(settings):
 
 def run(settings, say):
     """{kernel: {state: {place: {operation: ...}}}}"""
-    return {kernel: run_kernel(kernel, settings, say) for kernel in settings.kernels}
+    result = {}
+    for kernel in settings.kernels:
+        result[kernel] = run_kernel(kernel, settings, say)
+        settings.save(result)
+    return result
 
 
 def run_kernel(kernel, settings, say):

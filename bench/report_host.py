@@ -168,6 +168,8 @@ with its 95 % confidence interval: what crosses 1 in it is not told from nothing
             continue
         document.say(f"### {words}")
         for title in ("workloads", "starts"):
+            if not data[title]:
+                continue
             heads = {"workloads": "program", "starts": "container start to exit, watched files"}
             document.table([heads[title], "millions" if kind == "instructions" else "ms", "guarded to unguarded", "95 %", "pairs"],
                            [[name, f"{x['without'] / 1e6:,.1f}", f"{x['ratio']:.4f}", f"±{x['half']:.4f}", len(x["pairs"])]

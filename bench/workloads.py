@@ -139,6 +139,9 @@ def run(settings, say):
     for counted in (True, False):
         with VM("work", memory=2048, counted=counted, tools=tools) as vm:
             prepare(vm)
-            result["instructions" if counted else "time"] = {
-                "workloads": in_turns(vm, 3 if settings.quick else 5, say), "starts": starts(vm, 3 if settings.quick else 5, say)}
+            found = result["instructions" if counted else "time"] = {"workloads": {}, "starts": {}}
+            found["workloads"] = in_turns(vm, 3 if settings.quick else 5, say)
+            settings.save(result)
+            found["starts"] = starts(vm, 3 if settings.quick else 5, say)
+            settings.save(result)
     return result
