@@ -296,7 +296,7 @@ attack-races: packages-check ## Races between check and use, 100,000 rounds each
 layers: ## Prove that includes point one way
 	@tools/check-layers $(LAYERS)
 
-FORMATTED = $(shell find src tests attack -name '*.[ch]')
+FORMATTED = $(shell find src tests attack bench -name '*.[ch]')
 format: ## Format the code (clang-format)
 	clang-format -i $(FORMATTED)
 

@@ -25,15 +25,17 @@ def run(settings, say):
     result = {"rules": {}, "patterns": {}, "containers": {}, "depth": {}}
     with VM("growth", memory=1536) as vm:
         place.prepare(vm)
-        vm.run("crun exec box /bin/sh -c 'mkdir -p /data/rules && for i in $(seq 0 999); do : >/data/rules/r$i; done'")
+        vm.run("crun exec box /bin/sh -c 'mkdir -p /data/rules && for i in $(seq 0 999); do : >/data/rules/r$i; done; "
+               "dd if=/dev/zero of=/data/rules/file bs=1M count=1 2>/dev/null'")
         say("nothing")
         result["none"] = open_costs(vm, settings, OPENS)
+        result["none, beside"] = open_costs(vm, settings, directory="/data/rules")
         for n in RULES:
             say(f"{n} rules")
             with Guard(vm, rules(n, "/data/rules/rN")):
                 result["rules"][n] = open_costs(vm, settings)
             with Guard(vm, rules(n, "/data/rules/*.xN")):
-                result["patterns"][n] = open_costs(vm, settings)
+                result["patterns"][n] = open_costs(vm, settings, directory="/data/rules")
         deep(vm, settings, say, result["depth"])
         containers(vm, settings, say, result["containers"])
     return result

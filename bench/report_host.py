@@ -127,8 +127,8 @@ def write_attach(document, results):
 
 
 def growth_lines(data):
-    bare = data["none"]["open+close"]
-    for kind, words in (("rules", "rules with a path each"), ("patterns", "rules with a pattern each")):
+    for kind, words, state in (("rules", "rules with a path each", "none"), ("patterns", "rules with a pattern for the file's directory", "none, beside")):
+        bare = data[state]["open+close"]
         for n, cells in data[kind].items():
             yield words, int(n), added(cells["open+close"], bare), median(bare)
     for kind, words, state in (("containers", "containers", "guarded"), ("depth", "names below a pattern for any depth", "pattern")):
