@@ -264,7 +264,7 @@ bench-quick: packages-check ## The developer's loop: instruction counts of a few
 	@$(MAKE) --no-print-directory -s bench-programs
 	@bench/bench --quick --results $(BUILD)/bench/quick.json $(ONLY)
 
-bench-compare: ## What costs more instructions than in a saved result: BASE=file (NEW=file; else the latest of the same kind)
+bench-compare: ## What costs more instructions than in a saved result: BASE=file (NEW=file; else build/bench/results.json)
 	@bench/compare $(BASE) $(or $(NEW),$(BUILD)/bench/results.json)
 
 fuzz-%: ## Fuzz one target for SECONDS (60) with clang's libFuzzer: make fuzz-policy
