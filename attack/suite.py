@@ -447,7 +447,7 @@ def summary(results, everything):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.partition("usage: ")[2])
     parser.add_argument("--tier", action="append", choices=TIERS)
     parser.add_argument("--only", action="append", default=os.environ.get("ONLY", "").split())
     parser.add_argument("--no-control", action="store_true")
@@ -460,6 +460,8 @@ def main():
     results = Results(arguments.work / "results.tsv")
     tiers = arguments.tier or TIERS
     attacks = list(find_attacks(tiers, arguments.only))
+    if not attacks:
+        raise SystemExit(f"attack: no attack matches {' '.join(arguments.only)}")
     everything = [(a.tier, a.name, p) for a in find_attacks(TIERS, []) for p, _ in a.expectations()]
     results.keep_only(everything)
     build_guest_files(attacks)

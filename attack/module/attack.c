@@ -455,25 +455,30 @@ static int change_idt(void)
 	return change_word(idt.address + 9 * 16, entry[0] ^ 0x10);
 }
 
+static unsigned long entry_was __used;
+asm(".pushsection .text\n"
+    "own_entry:\n"
+    "	jmp *entry_was(%rip)\n"
+    "	int3\n"
+    ".popsection");
+extern char own_entry[];
+
+/* System calls come by here first. With page-table isolation this page would not be there yet. */
 static int change_entry(void)
 {
-	u64 entry;
+	u64 now;
 
-	rdmsrl(MSR_LSTAR, entry);
-	if (*(u32 *)entry != 0xfa1e0ff3) /* past its endbr64, nothing else is different */
+	if (boot_cpu_has(X86_FEATURE_PTI))
 		return -EOPNOTSUPP;
+	rdmsrl(MSR_LSTAR, entry_was);
 	preempt_disable();
 	mark();
-	wrmsrl(MSR_LSTAR, entry + 4);
+	wrmsrl(MSR_LSTAR, (u64)(unsigned long)own_entry);
 	worked = 1;
 	mdelay(min(patience, 2500u));
-	{
-		u64 now;
-
-		rdmsrl(MSR_LSTAR, now);
-		back_ns = now == entry;
-	}
-	wrmsrl(MSR_LSTAR, entry);
+	rdmsrl(MSR_LSTAR, now);
+	back_ns = now == entry_was;
+	wrmsrl(MSR_LSTAR, entry_was);
 	preempt_enable();
 	return 0;
 }
