@@ -24,7 +24,7 @@ struct container {
 	char hostname[72]; /* "" until it is decided */
 	uint64_t hostname_next_ns; /* until then: when to look for it again */
 	uint64_t mnt_ns; /* sequence number: never given again */
-	uint64_t cgroup; /* id of its kernfs node */
+	uint64_t cgroup; /* id of its kernfs node; 0: it has none of its own */
 	bool is_guest; /* no container: the guest itself, on no list. See guest.h */
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */

@@ -57,6 +57,14 @@ static void tell_no_room(struct session *session)
 		    session->trouble.message);
 }
 
+/* A container that was started without one of its own shares the guest's: who is in that comes from no container. */
+static uint64_t own_cgroup(const struct kernel_task *task, const char *cgroup_path)
+{
+	struct container_name name;
+
+	return container_from_cgroup(&name, cgroup_path) ? task->cgroup : 0;
+}
+
 struct container *enter_container(struct session *session, const struct kernel_task *task,
 				  const char *cgroup_path)
 {
@@ -74,7 +82,7 @@ struct container *enter_container(struct session *session, const struct kernel_t
 		return NULL;
 	}
 	container->name = name;
-	container->cgroup = task->cgroup;
+	container->cgroup = own_cgroup(task, cgroup_path);
 	container->found_ns = clock_ns(CLOCK_MONOTONIC);
 	snprintf(container->cgroup_path, sizeof(container->cgroup_path), "%s", cgroup_path);
 	return container;
