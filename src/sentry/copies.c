@@ -9,7 +9,7 @@
 #define BLOCK 64 /* looked at byte by byte when it differs */
 #define DOUBT_NS 20000000ULL
 #define DOUBTS 2 /* a change may end, and another begin, just then */
-#define CHANGING_NS 3000000000ULL /* a kernel whose vCPUs wait for the host's takes long */
+#define CHANGING_NS 10000000000ULL /* a kernel whose vCPUs wait for the host's takes long */
 
 void copies_init(struct copies *copies, const struct space *space, copies_judge_t judge, void *data)
 {
@@ -99,7 +99,7 @@ static bool is_known(struct copies *copies, uint64_t va, uint8_t found)
 	return difference && difference->found[va - difference->va] == found;
 }
 
-static void add_doubt(struct copies *copies, uint64_t va, bool changing, uint64_t now_ns)
+static void add_doubt(struct copies *copies, uint64_t va, uint64_t now_ns)
 {
 	for (size_t i = 0; i < copies->n_doubts; i++) {
 		if (copies->doubt[i].va == va)
@@ -109,9 +109,8 @@ static void add_doubt(struct copies *copies, uint64_t va, bool changing, uint64_
 	if (copies->n_doubts < COPIES_MAX_DIFFERENCES)
 		copies->doubt[copies->n_doubts++] = (struct copies_doubt){
 			.va = va,
-			.due_ns = now_ns + (changing ? CHANGING_NS : DOUBT_NS),
+			.due_ns = now_ns + DOUBT_NS,
 			.left = DOUBTS,
-			.patient = changing,
 		};
 }
 
@@ -124,7 +123,7 @@ static size_t judge_byte(struct copies *copies, uint64_t va, uint64_t now_ns)
 
 	if (verdict == COPIES_ACCEPTED)
 		return (size_t)(start + size - va);
-	add_doubt(copies, start, verdict == COPIES_AGAIN, now_ns);
+	add_doubt(copies, start, now_ns);
 	return start + size - va > COPIES_PIECE ? (size_t)(start + size - va) : COPIES_PIECE;
 }
 
@@ -251,6 +250,24 @@ static size_t count_foreign(struct copies *copies, uint64_t va, const uint8_t *f
 	return i < n ? i : n;
 }
 
+/*
+ * Is it time to give up waiting for the other half of a change? A kernel that is patched again and again shows a half at many a look: what
+ * counts is one that stands there all the time.
+ */
+static bool stands_too_long(struct copies_doubt *doubt, const uint8_t *found, size_t n,
+			    uint64_t now_ns)
+{
+	uint64_t bytes = 0;
+
+	memcpy(&bytes, found, n);
+	if (!doubt->since_ns || doubt->bytes != bytes) {
+		doubt->since_ns = now_ns;
+		doubt->bytes = bytes;
+		doubt->left = DOUBTS;
+	}
+	return now_ns - doubt->since_ns >= CHANGING_NS;
+}
+
 /* Looks again at what was not accepted: what still is not is a difference. */
 static void settle(struct copies *copies, struct copies_doubt *doubt, uint64_t now_ns)
 {
@@ -268,16 +285,12 @@ static void settle(struct copies *copies, struct copies_doubt *doubt, uint64_t n
 		skip++;
 	n = count_foreign(copies, doubt->va + skip, found + skip, expected + skip, n - skip,
 			  &changing);
-	if (!n) {
-		doubt->left = 0;
-		return;
-	}
-	if (changing && !doubt->patient) {
-		*doubt = (struct copies_doubt){ doubt->va, now_ns + CHANGING_NS, DOUBTS, true };
-		return;
-	}
 	doubt->due_ns = now_ns + DOUBT_NS;
-	if (--doubt->left == 0)
+	if (!n)
+		doubt->left = 0;
+	else if (changing && !stands_too_long(doubt, found + skip, n, now_ns))
+		return;
+	else if (--doubt->left == 0)
 		record(copies, range, doubt->va + skip, n, found + skip);
 }
 

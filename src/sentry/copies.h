@@ -49,7 +49,8 @@ struct copies_difference {
 struct copies_doubt {
 	uint64_t va, due_ns;
 	unsigned int left; /* times that it has to be seen again */
-	bool patient; /* it may be half of a change, and was given time */
+	uint64_t since_ns; /* as half of a change, with the same bytes ever since; 0: it is none */
+	uint64_t bytes;
 };
 
 enum copies_mapping {

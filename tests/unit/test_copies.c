@@ -178,7 +178,7 @@ static void test_sites(void **state)
 	tell();
 	verdict = COPIES_AGAIN;
 	assert_false(look_round());
-	now += 4000 * MS;
+	now += 11000 * MS;
 	assert_true(look_round());
 	assert_int_equal(copies.n_differences, 2);
 }
@@ -202,6 +202,29 @@ static void test_under_way(void **state)
 	assert_false(copies_look(&copies, 0, now));
 	assert_int_equal(copies.n_doubts, 0);
 	assert_int_equal(copies.n_differences, 0);
+}
+
+/* Patched over and over, so that each look sees a half, but another one; until one stands for good. */
+static void test_over_and_over(void **state)
+{
+	(void)state;
+	site = BASE + 5000;
+	site_size = 5;
+	verdict = COPIES_AGAIN;
+	for (unsigned int i = 0; i < 100; i++) {
+		memset(live(5000), i % 2 ? 0xcc : 0xcd, 5);
+		assert_false(copies_look(&copies, RANGE, now));
+		now += 1000 * MS;
+	}
+	for (unsigned int i = 0; i < 9; i++) {
+		assert_false(copies_look(&copies, RANGE, now));
+		now += 1000 * MS;
+	}
+	now += 2000 * MS;
+	copies_look(&copies, 0, now);
+	now += 30 * MS;
+	assert_true(copies_look(&copies, 0, now));
+	assert_int_equal(copies.difference[0].size, 5);
 }
 
 static void test_mapping(void **state)
@@ -243,8 +266,9 @@ static void test_add(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing),   TEST(test_bytes),	  TEST(test_long), TEST(test_sites),
-		TEST(test_under_way), TEST(test_mapping), TEST(test_add),
+		TEST(test_nothing), TEST(test_bytes),	  TEST(test_long),
+		TEST(test_sites),   TEST(test_under_way), TEST(test_over_and_over),
+		TEST(test_mapping), TEST(test_add),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
