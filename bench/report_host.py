@@ -127,7 +127,7 @@ def write_attach(document, results):
 
 
 def growth_lines(data):
-    for kind, words, state in (("rules", "rules with a path each", "none"), ("patterns", "rules with a pattern for the file's directory", "none, beside")):
+    for kind, words, state in (("rules", "rules with a path each", "none"), ("patterns", "rules with a pattern for its directory", "none, beside")):
         bare = data[state]["open+close"]
         for n, cells in data[kind].items():
             yield words, int(n), added(cells["open+close"], bare), median(bare)
