@@ -32,6 +32,10 @@ static void read_texts(const struct ring *ring, enum guard_record_type type)
 		ring_text(ring, ring->copy.follow.name, text, sizeof(text));
 		assert(strnlen(text, sizeof(text)) < sizeof(text));
 		break;
+	case GUARD_RECORD_ATTEMPT:
+		ring_text(ring, ring->copy.attempt.path, text, sizeof(text));
+		assert(strnlen(text, sizeof(text)) < sizeof(text));
+		break;
 	case GUARD_RECORD_VIEW:
 	case GUARD_RECORD_SUPER_GONE:
 		break;
