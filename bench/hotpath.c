@@ -62,7 +62,7 @@ static void build(bool bases, bool collides)
 	set_field(inode, I_SB, (uint64_t)super);
 	set_field(inode, I_INO, 4711);
 	vault->mask = (8 << 20) - 1;
-	vault->table = TABLE_PAGE | (uint64_t)(64 - TABLE_BITS) << 20 |
+	vault->table = GUARD_TABLE_WORD(TABLE_PAGE, 64 - TABLE_BITS) |
 		       (bases ? GUARD_TABLE_BASES : 0) | 1ULL << GUARD_TABLE_SEQUENCE_SHIFT;
 	memset(entry, 0, sizeof(*entry));
 	if (collides) {

@@ -138,7 +138,7 @@ static void put_in_force(struct table *table, unsigned int live)
 {
 	struct guard_vault *vault = (struct guard_vault *)table->vault;
 	struct half *half = &table->halves[live];
-	uint64_t word = half->at / PAGE | (uint64_t)(64 - half->bits) << 20;
+	uint64_t word = GUARD_TABLE_WORD(half->at / PAGE, 64 - half->bits);
 
 	half->told_bases = bases_of(half);
 	word |= half->told_bases;

@@ -140,12 +140,14 @@ struct guard_exception {
  * guard_vault.table says in one word which table is in force. The guard reads it before and after a look-up, and
  * starts again when it has changed: a table that is being rebuilt is never believed.
  */
-#define GUARD_TABLE_PAGE(d) ((d)&0xfffff) /* offset / 4096 */
-#define GUARD_TABLE_SHIFT(d) (((d) >> 20) & 63) /* 64 - log2(slots) */
-#define GUARD_TABLE_BASES (1ULL << 26) /* some super block has bases */
-#define GUARD_TABLE_READ_BASES (1ULL << 27) /* ... and levels for what only reads or runs */
+#define GUARD_TABLE_SHIFT(d) \
+	(((d)&63) + 5) /* 64 - log2(slots); less by what a slot's size is shifted by */
+#define GUARD_TABLE_BASES (1ULL << 6) /* some super block has bases */
+#define GUARD_TABLE_READ_BASES (1ULL << 7) /* ... and levels for what only reads or runs */
+#define GUARD_TABLE_PAGE(d) (((d) >> 12) & 0xfffff) /* offset / 4096 */
+#define GUARD_TABLE_WORD(page, shift) ((uint64_t)(page) << 12 | ((shift)-5))
 #define GUARD_TABLE_SEQUENCE_SHIFT 32
-#define GUARD_HASH(key, ino) ((((key) >> 6) ^ (ino)) * 0x9e3779b97f4a7c15ULL)
+#define GUARD_HASH(key, ino) (((key) ^ (ino)) * 0x9e3779b97f4a7c15ULL)
 
 /*
  * Names: one word says which half of the names region is in force. A half is n offsets (32 bits each, from the

@@ -15,10 +15,13 @@
 static inline const struct guard_entry *cache_find(const void *vault, uint64_t table, uint64_t key,
 						   uint64_t ino)
 {
+	uint64_t at = (GUARD_HASH(key, ino) >> (table & 63)) & ~31ULL; /* of the slot, in bytes */
 	const struct guard_entry *entry =
-		(const struct guard_entry *)((const char *)vault + GUARD_TABLE_PAGE(table) * 4096) +
-		(GUARD_HASH(key, ino) >> GUARD_TABLE_SHIFT(table));
+		(const struct guard_entry *)((const char *)vault + (uint32_t)(table & 0xfffff000) +
+					     at);
 
+	if (__builtin_expect(*(const volatile uint64_t *)&entry->key == GUARD_KEY_EMPTY, 1))
+		return NULL; /* most often, at once */
 	for (unsigned int i = 0; i < GUARD_PROBE_LIMIT; i++, entry++) {
 		uint64_t found = *(const volatile uint64_t *)&entry->key;
 

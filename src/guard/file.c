@@ -107,6 +107,8 @@ int guard_file_open(void *file)
 	uint64_t super = inode_super(inode);
 	uint32_t writes = file_mode(file) & FMODE_WRITE;
 
+	if (!inode)
+		__builtin_unreachable(); /* what is opened has one */
 	if (unlikely(is_device(inode_mode(inode))) ||
 	    (writes && unlikely(is_pseudo((const void *)super))))
 		return open_special(file);

@@ -204,6 +204,10 @@ int judge(const struct attempt *attempt, bool *ret_followed)
 	struct verdict verdict;
 	struct outcome outcome;
 
+	if (ret_followed)
+		*ret_followed = false;
+	if (!attempt->space && !may_concern(&attempt->subject))
+		return 0;
 	find_decided(&verdict, attempt);
 	outcome = weigh(attempt, &verdict);
 	if (outcome.reported)

@@ -279,6 +279,44 @@ static __attribute__((noinline)) void match_bases(const struct match *match, uin
 	rcu_unlock();
 }
 
+static bool is_near_base(const struct subject *subject, uint64_t table)
+{
+	const void *dentry = subject->dentry, *inode, *parent;
+	const struct guard_entry *super;
+	bool found = false;
+
+	super = cache_find(vault_bytes, table, subject->super | GUARD_KEY_SUPER, 0);
+	if (!super)
+		return false;
+	rcu_lock();
+	for (uint32_t n = READ_ONCE(super->deny); n && !found; n--) {
+		parent = dentry_parent(dentry);
+		if (parent == dentry)
+			break;
+		dentry = parent;
+		inode = dentry_inode(dentry);
+		if (!inode)
+			break;
+		found = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
+				   inode_ino(inode));
+	}
+	rcu_unlock();
+	return found;
+}
+
+bool may_concern(const struct subject *subject)
+{
+	uint64_t table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+
+	if (subject->pseudo || (subject->inode && cache_find(vault_bytes, table, subject->super,
+							     inode_ino(subject->inode))))
+		return true;
+	if (table & GUARD_TABLE_BASES && subject->dentry && is_near_base(subject, table))
+		return true;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return READ_ONCE(vault.table) != table;
+}
+
 /* A pseudo file system's patterns hang from its root, whichever instance it is: there are as many as somebody mounts. */
 static __attribute__((noinline)) void match_pseudo(const struct match *match, uint64_t table)
 {

@@ -28,6 +28,12 @@ struct verdict {
 	uint32_t base_generation;
 };
 
+/*
+ * Is there anything in the table that could say something of it: its own entry, or a base above it? No is certain; and takes much
+ * less than looking what it says.
+ */
+bool may_concern(const struct subject *subject);
+
 /* All that the table in force says. May sleep. */
 void find_verdict(struct verdict *verdict, const struct subject *subject);
 
@@ -67,7 +73,8 @@ static inline bool is_pseudo(const void *super)
 }
 
 /* Do patterns hang somewhere on this super block, for this kind of operation? */
-static inline bool has_bases(uint64_t table, uint64_t super, bool changes)
+static inline __attribute__((always_inline)) bool has_bases(uint64_t table, uint64_t super,
+							    bool changes)
 {
 	const struct guard_entry *mark;
 
@@ -78,7 +85,8 @@ static inline bool has_bases(uint64_t table, uint64_t super, bool changes)
 }
 
 /* What an operation costs that nobody watches: look-ups, no store, no call. */
-static inline bool maybe_watched_for(uint64_t super, const void *inode, bool changes)
+static inline __attribute__((always_inline)) bool maybe_watched_for(uint64_t super,
+								    const void *inode, bool changes)
 {
 	uint64_t table = READ_ONCE(vault.table);
 

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "session/attempts.h"
 #include "session/enter.h"
 #include "session/follow.h"
+#include "session/guest.h"
 #include "session/report.h"
 #include "session/sweep.h"
 #include "session/verify.h"
@@ -131,6 +133,7 @@ static struct fake_session *start(void)
 	session->caches = caches;
 	session->sink = drop_event;
 	session->guest_mnt_ns = 1;
+	assert(guest_new(session, NULL) == 0);
 	session->names_sequence = plan_publish(session->plan, (void *)f->vault);
 	f->one->task = objects[SECOND];
 	f->one->root_super = objects[SUPER];
@@ -145,6 +148,7 @@ static void stop(struct fake_session *f)
 	views_clear(&f->session.views);
 	watches_free(f->session.watches);
 	f->session.watches = NULL;
+	container_unref(f->session.guest);
 	f->vault = NULL;
 	fake_session_free(f);
 }
@@ -236,7 +240,7 @@ static void follow_record(struct fake_session *f, struct input *input)
 static void any_record(struct fake_session *f, struct input *input)
 {
 	char *bytes = empty(f, GUARD_RECORD_FILE);
-	size_t n = take(input, 2) % GUARD_SLOT_SIZE, type = take(input, 1) % 4;
+	size_t n = take(input, 2) % GUARD_SLOT_SIZE, type = take(input, 1) % 5;
 
 	n = n < input->left ? n : input->left;
 	memcpy(bytes + sizeof(struct guard_record), input->at,
@@ -249,6 +253,8 @@ static void any_record(struct fake_session *f, struct input *input)
 		enter_view(&f->session);
 	else if (type == 2)
 		follow_names(&f->session);
+	else if (type == 3)
+		report_attempt(&f->session);
 	else
 		sweep_super(&f->session, f->session.ring.copy.super.super);
 }

@@ -137,12 +137,13 @@ static void test_table_word(void **state)
 	(void)state;
 	for (uint64_t page = 1; page < 1 << 20; page <<= 1) {
 		for (uint64_t shift = 32; shift < 64; shift++) {
-			uint64_t all = page | shift << 20 | GUARD_TABLE_BASES |
+			uint64_t word = GUARD_TABLE_WORD(page, shift);
+			uint64_t all = word | GUARD_TABLE_BASES | GUARD_TABLE_READ_BASES |
 				       ~0ULL << GUARD_TABLE_SEQUENCE_SHIFT;
 
 			assert_int_equal(GUARD_TABLE_PAGE(all), page);
 			assert_int_equal(GUARD_TABLE_SHIFT(all), shift);
-			assert_false((page | shift << 20) & GUARD_TABLE_BASES);
+			assert_false(word & (GUARD_TABLE_BASES | GUARD_TABLE_READ_BASES));
 		}
 	}
 }
@@ -218,7 +219,7 @@ static void test_empty_table(void **state)
 
 	(void)state;
 	for (uint64_t ino = 0; ino < 1000; ino++)
-		assert_null(cache_find(page, 63ULL << 20, 0xffff888100000000ULL, ino));
+		assert_null(cache_find(page, GUARD_TABLE_WORD(0, 63), 0xffff888100000000ULL, ino));
 }
 
 int main(void)
