@@ -348,15 +348,14 @@ int session_load_policy(struct session *session, struct policy *policy, struct e
 	if (session->watches && watches_is_building(session->watches))
 		return error_set(err, -EBUSY,
 				 "the policy before this one is still being resolved; try again");
+	if (policy->every_access != session->arm_options.every_access)
+		return error_set(err, -EINVAL,
+				 "%s: `trap` cannot be changed while a VM is guarded; detach, and "
+				 "attach with this policy",
+				 policy->source);
 	r = answers_prepare(&session->answers, policy, err);
 	if (r == 0)
-		if (policy->every_access != session->arm_options.every_access)
-			return error_set(err, -EINVAL,
-					 "%s: `trap` cannot be changed while a VM is guarded; "
-					 "detach, and "
-					 "attach with this policy",
-					 policy->source);
-	r = plan_new(&plan, policy, err);
+		r = plan_new(&plan, policy, err);
 	if (r < 0)
 		return r;
 	if (session->state == SESSION_GUARDING) {
