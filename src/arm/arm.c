@@ -126,7 +126,7 @@ static void prepare_header(const struct machine *machine)
 	/* An empty table of one page, until the cache writes its own: every look-up finds nothing. */
 	memset(machine_vault(machine)->host + GUARD_VAULT_TABLES, 0,
 	       (2 + GUARD_PROBE_LIMIT) * sizeof(struct guard_entry));
-	vault->table = GUARD_VAULT_TABLES / 4096 | 63ULL << 20 |
+	vault->table = GUARD_TABLE_WORD(GUARD_VAULT_TABLES / 4096, 63) |
 		       ((table >> GUARD_TABLE_SEQUENCE_SHIFT) + 1) << GUARD_TABLE_SEQUENCE_SHIFT;
 	vault->magic = GUARD_ABI_MAGIC;
 }
