@@ -773,7 +773,8 @@ static void enter_errand(struct session *session, const struct guard_view_record
 	if (!errands_find(&session->errands, record->errand, &errand))
 		return;
 	container = guest_or_container(session, errand.mnt_ns);
-	if (container && record->error && is_false_error(session, &errand))
+	/* The guest's first process is there before /proc is mounted: then it is asked for again. */
+	if (container && !container->is_guest && record->error && is_false_error(session, &errand))
 		return;
 	if (!container) {
 		errands_done(&session->errands, record->errand);
