@@ -289,7 +289,7 @@ static bool is_near_base(const struct subject *subject, uint64_t table)
 	if (!super)
 		return false;
 	rcu_lock();
-	for (uint32_t n = READ_ONCE(super->deny); n && !found; n--) {
+	for (uint32_t n = least(READ_ONCE(super->deny), GUARD_MAX_LEVELS); n && !found; n--) {
 		parent = dentry_parent(dentry);
 		if (parent == dentry)
 			break;
