@@ -18,6 +18,8 @@
 #define TOLD_NS 60000000000ULL
 #define VARIABLES 10
 
+DEFINE_CLEANUP(struct commands *, commands_free)
+
 static struct commands_line line_of(const struct policy_answer *answer)
 {
 	return (struct commands_line){ (const char *const *)answer->command, answer->n_command };
@@ -63,12 +65,12 @@ static int find_takings(struct takings *takings, const struct policy *policy)
 int answers_prepare(struct answers *answers, const struct policy *policy, struct error *err)
 {
 	_cleanup_(takings_deinit) struct takings takings = { 0 };
-	struct commands *commands;
+	_cleanup_(commands_freep) struct commands *to_events = NULL, *to_tampering = NULL;
 	int r;
 
 	if (find_takings(&takings, policy) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (commands_allow(answers->commands, &takings.allowed))
+	if (commands_allow(answers->to_events, &takings.allowed))
 		return 0;
 	if (opener_is_away())
 		return error_set(err, -EPERM,
@@ -76,17 +78,21 @@ int answers_prepare(struct answers *answers, const struct policy *policy, struct
 				 "policy at attach had not, and by now no other may be used; "
 				 "detach, and attach with this policy",
 				 policy->source);
-	r = commands_new(&commands, &takings.allowed, err);
+	r = commands_new(&to_events, &takings.allowed, err);
+	if (r == 0)
+		r = commands_new(&to_tampering, &takings.allowed, err);
 	if (r < 0)
 		return r;
-	commands_free(answers->commands);
-	answers->commands = commands;
+	answers_deinit(answers);
+	answers->to_events = TAKE_PTR(to_events);
+	answers->to_tampering = TAKE_PTR(to_tampering);
 	return 0;
 }
 
 void answers_deinit(struct answers *answers)
 {
-	answers->commands = commands_free(answers->commands);
+	answers->to_events = commands_free(answers->to_events);
+	answers->to_tampering = commands_free(answers->to_tampering);
 }
 
 /* Told once in a while: whoever causes it may do so all the time. */
@@ -128,12 +134,12 @@ static int open_dump(struct session *session, const char *directory, struct erro
 	char stamp[32];
 	int fd;
 
-	if (!session->answers.commands)
+	if (!session->answers.to_events)
 		return error_set(err, -EPIPE, "there is nobody to make the file");
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 	snprintf(session->answers.dump_path, sizeof(session->answers.dump_path), "%s/%s-%s.dump",
 		 directory, session->name, stamp);
-	fd = commands_make_file(session->answers.commands, session->answers.dump_path,
+	fd = commands_make_file(session->answers.to_events, session->answers.dump_path,
 				(unsigned int)mib);
 	if (fd == -ENOSPC)
 		return error_set(err, fd, "%s has less room than the guest has memory (%llu MiB)",
@@ -160,7 +166,7 @@ static void dump(struct session *session, const struct policy_answer *answer)
 	r = fd < 0 ? fd : machine_dump(session->machine, fd, answer->dump_plain, &err);
 	if (r < 0) {
 		if (fd >= 0)
-			commands_unmake_file(answers->commands, answers->dump_path);
+			commands_unmake_file(answers->to_events, answers->dump_path);
 		answers->dump_path[0] = '\0';
 		leave_out(session, "the guest's memory could not be dumped", err.message);
 		return;
@@ -207,17 +213,16 @@ static void add(struct variables *variables, const char *name, const char *value
 	variables->list[variables->n++] = text;
 }
 
-static void run(struct session *session, const struct policy_answer *answer,
-		const struct variables *variables, const char *json, size_t size)
+static void run(struct session *session, struct commands *commands,
+		const struct policy_answer *answer, const struct variables *variables,
+		const char *json, size_t size)
 {
 	const struct commands_line line = line_of(answer);
 	int r;
 
 	if (!answer->n_command)
 		return;
-	r = session->answers.commands
-		    ? commands_run(session->answers.commands, &line, variables->list, json, size)
-		    : -EPIPE;
+	r = commands ? commands_run(commands, &line, variables->list, json, size) : -EPIPE;
 	if (r < 0)
 		leave_out(session, answer->command[0],
 			  r == -EAGAIN ? "too many commands wait already" : strerror(-r));
@@ -251,7 +256,7 @@ void answers_to_event(struct session *session, const struct policy_answer *answe
 	add(&variables, "PATH", event->file.path);
 	add(&variables, "EXECUTABLE", event->process.executable);
 	add(&variables, "CONTAINER", event->container.id);
-	run(session, answer, &variables, json, size);
+	run(session, session->answers.to_events, answer, &variables, json, size);
 }
 
 void answers_to_notice(struct session *session, const struct policy_answer *answer,
@@ -273,7 +278,7 @@ void answers_to_notice(struct session *session, const struct policy_answer *answ
 	add(&variables, "NOTICE", notice->what);
 	add(&variables, "SEVERITY", policy_severity_name(notice->severity));
 	add(&variables, "MESSAGE", notice->message);
-	run(session, answer, &variables, json, size);
+	run(session, session->answers.to_tampering, answer, &variables, json, size);
 }
 
 void answers_poll(struct session *session, uint64_t now_ns)

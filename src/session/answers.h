@@ -16,12 +16,13 @@ struct session;
 /*
  * What a policy has done beyond refusing and telling: the VM is stopped, its memory written to a file, a container's processes are killed, a
  * command runs on the host. None of it holds up the events that follow, or can be used to fill the host's disk or process table: one dump
- * at a time and one in ten minutes, COMMANDS_AT_ONCE commands. What is left out is told.
+ * at a time and one in ten minutes, COMMANDS_AT_ONCE commands to events, and as many to tampering: who has many of the former started in
+ * vain does not hold up the latter. What is left out is told.
  */
 #define ANSWERS_DUMP_EVERY_NS 600000000000ULL
 
 struct answers {
-	struct commands *commands; /* NULL: no policy had any yet */
+	struct commands *to_events, *to_tampering; /* NULL: no policy had any yet */
 	struct kills kills;
 	char dump_path[512]; /* of the one that is being written; "": none */
 	uint64_t next_dump_ns, next_look_ns;
