@@ -20,7 +20,7 @@
  * the code area was used last. The guest cannot write them. Another build may have written them: what stands before
  * @layout keeps its place for ever.
  */
-#define RECORD_LAYOUT 3
+#define RECORD_LAYOUT 4
 
 struct arm_record {
 	uint64_t armed; /* kernel's _text, so that a reboot shows; 0: nothing is in place */
@@ -349,8 +349,7 @@ static size_t places_of(const struct arm *arm, struct quiesce_range ranges[1 + H
 		const struct patch *patch = &arm->hooks.patch[i];
 
 		if (patch->way)
-			ranges[n++] = (struct quiesce_range){ patch->address - patch->way,
-							      patch->address + patch->size };
+			ranges[n++] = (struct quiesce_range){ patch->way, patch->way_end };
 	}
 	return n;
 }

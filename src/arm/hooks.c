@@ -15,8 +15,8 @@
 enum need {
 	ESSENTIAL, /* without it the guard would do harm, or nothing */
 	WANTED, /* without it some operations pass: only with --allow-partial */
+	WALKED, /* the same; and where hooks are static calls, the kernel walks over this one's slots: static_call_find_walked() */
 	OPTIONAL, /* a kernel without it has no need of it */
-	LISTED, /* the same; and only where hooks are lists: elsewhere it is called by its slots' data */
 	ON_DEMAND, /* armed only for `trap: every-access` */
 };
 
@@ -63,13 +63,14 @@ static const struct {
 	{ "kernel_load_data", "guard_kernel_load_data", ". .", WANTED },
 	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", OPTIONAL },
 	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", WANTED },
-	{ "task_prctl", "guard_task_prctl", ". . . . .", LISTED },
+	{ "task_prctl", "guard_task_prctl", ". . . . .", WALKED },
 	{ "file_permission", "guard_file_permission", "file .", ON_DEMAND },
 	{ "file_open", "guard_file_open", "file", ESSENTIAL },
 	{ "shepherd", "guard_errand", NULL, ESSENTIAL },
 };
 
 _Static_assert(ARRAY_SIZE(wanted) <= HOOKS_MAX, "room for all hooks");
+_Static_assert(STATIC_CALL_NODE_SIZE == LSM_LIST_NODE_SIZE, "in the same places");
 _Static_assert((ARRAY_SIZE(wanted) + 1) * LSM_LIST_NODE_SIZE <= BANK_SIZE, "room for their nodes");
 _Static_assert(GUARD_VAULT_HOOKS + HOOKS_BANKS * BANK_SIZE <= GUARD_VAULT_RECORD, "and for all "
 										  "banks");
@@ -155,11 +156,6 @@ static uint64_t hook_place(const struct profile *profile, size_t i, enum hook_me
 	return static_call_slots(profile, wanted[i].name, &n);
 }
 
-static bool is_unlisted(size_t row, enum hook_means means)
-{
-	return wanted[row].need == LISTED && means != HOOK_LSM_LIST;
-}
-
 int hooks_offer(const struct profile *profile, size_t i, struct hook_offer *ret)
 {
 	char found[128];
@@ -170,9 +166,9 @@ int hooks_offer(const struct profile *profile, size_t i, struct hook_offer *ret)
 		if (i-- > 0)
 			continue;
 		ret->name = wanted[row].name;
-		ret->optional = wanted[row].need == OPTIONAL || wanted[row].need == LISTED;
+		ret->optional = wanted[row].need == OPTIONAL;
 		ret->available = hook_place(profile, row, &ret->means) != 0 &&
-				 !is_unlisted(row, ret->means) && row_of(profile, row, found) >= 0;
+				 row_of(profile, row, found) >= 0;
 		return 0;
 	}
 	return -ENOENT;
@@ -185,6 +181,12 @@ struct finder {
 	const struct hooks_vault *vault;
 	const struct hooks *replaced;
 };
+
+/* Where in the vault our nodes are. */
+static uint64_t bank_of(const struct finder *finder)
+{
+	return GUARD_VAULT_HOOKS + finder->hooks->bank * BANK_SIZE;
+}
 
 static const struct hook *replaced_hook(const struct finder *finder, const char *name)
 {
@@ -218,10 +220,28 @@ static int find_work_hook(const struct finder *finder, struct patch *ret, const 
 	return found == expected || found == replaced_word(finder, name) ? 0 : -EBUSY;
 }
 
+static int find_static_call(const struct finder *finder, struct patch *ret, size_t row,
+			    uint64_t function)
+{
+	uint64_t at = bank_of(finder) + row * LSM_LIST_NODE_SIZE;
+	const struct static_call_node node = {
+		.host = finder->vault->host + at,
+		.address = finder->vault->address + at,
+	};
+	const struct patch *replaced = finder->replaced ? finder->replaced->patch : NULL;
+	size_t n_replaced = finder->replaced ? finder->replaced->n_patches : 0;
+
+	if (wanted[row].need == WALKED)
+		return static_call_find_walked(ret, finder->profile, wanted[row].name, &node,
+					       function, replaced, n_replaced);
+	return static_call_find(ret, finder->profile, wanted[row].name, function, replaced,
+				n_replaced);
+}
+
 static int find_lsm_hook(const struct finder *finder, struct patch *ret, size_t row, uint64_t head,
 			 uint64_t function)
 {
-	uint64_t bank = GUARD_VAULT_HOOKS + finder->hooks->bank * BANK_SIZE;
+	uint64_t bank = bank_of(finder);
 	uint64_t at = bank + row * LSM_LIST_NODE_SIZE;
 	struct lsm_list_node node = {
 		.host = finder->vault->host + at,
@@ -244,9 +264,7 @@ static int find_patches(const struct finder *finder, size_t row, enum hook_means
 		return r;
 	switch (means) {
 	case HOOK_STATIC_CALL:
-		return static_call_find(ret, finder->profile, wanted[row].name, function,
-					finder->replaced ? finder->replaced->patch : NULL,
-					finder->replaced ? finder->replaced->n_patches : 0);
+		return find_static_call(finder, ret, row, function);
 	case HOOK_LSM_LIST:
 		r = find_lsm_hook(finder, ret, row, place, function);
 		break;
@@ -280,9 +298,7 @@ static int find_hook(struct finder *finder, size_t i, char *why, size_t size)
 	char found[128];
 	int row, r = -ENOENT;
 
-	if (is_unlisted(i, means))
-		return 1;
-	if (!place && (wanted[i].need == OPTIONAL || wanted[i].need == LISTED))
+	if (!place && wanted[i].need == OPTIONAL)
 		return 1;
 	if (place) {
 		row = row_of(finder->profile, i, found);

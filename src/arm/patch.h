@@ -27,8 +27,13 @@ struct patch {
 	uint64_t address; /* guest-virtual */
 	uint8_t bytes[PATCH_N_STATES][PATCH_BYTES]; /* the first @size */
 	uint16_t size;
-	uint16_t way; /* bytes before @address that are run only by who will come to it */
+	uint16_t reserved;
 	uint32_t code; /* an instruction, not data */
+	/*
+	 * Guest-virtual: the code on the way to the place, that is run only by who may come to it, and the place; both 0: whoever has
+	 * passed it is in the guard.
+	 */
+	uint64_t way, way_end;
 };
 
 /* Writes instructions, so that the stopped guest will run them: machine_write_code(). */

@@ -74,9 +74,6 @@ static const struct {
 	{ "inode_remove_acl", "access lists pass inode_removexattr" },
 	{ "file_ioctl_compat", "32-bit ioctls pass file_ioctl" },
 	{ "bpf_prog", "there is no BPF in it" },
-	{ "task_prctl", "it is not called as others are (a process that takes another's program "
-			"for its own by prctl() is "
-			"neither refused nor told)" },
 };
 
 const char *promise_needless(const char *hook)

@@ -32,6 +32,7 @@ static const uint8_t agree[] = { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 };
 static const uint8_t agree_and_return[] = { 0x31, 0xc0, 0xc3, 0xcc, 0xcc };
 
 struct slot {
+	uint64_t address, owner; /* the slot's, and that of its word for the LSM that has it */
 	uint64_t key, trampoline, active;
 	uint32_t counter; /* where in @active */
 };
@@ -81,11 +82,11 @@ uint64_t static_call_slots(const struct profile *profile, const char *name, uint
 	return table + slots.offset;
 }
 
-/* An older guard of ours has switched this counter on. */
-static bool is_replaced(const struct finder *finder, uint64_t counter)
+/* An older guard of ours has written this word. */
+static bool is_replaced(const struct finder *finder, uint64_t word)
 {
 	for (size_t i = 0; i < finder->n_replaced; i++) {
-		if (!finder->replaced[i].code && finder->replaced[i].address == counter)
+		if (!finder->replaced[i].code && finder->replaced[i].address == word)
 			return true;
 	}
 	return false;
@@ -94,7 +95,7 @@ static bool is_replaced(const struct finder *finder, uint64_t counter)
 static int read_slot(const struct finder *finder, uint64_t at, struct slot *ret, bool *ret_free)
 {
 	uint64_t owner;
-	uint32_t enabled;
+	uint32_t enabled, offset;
 	int r = read_field(finder, at, "lsm_static_call.key", 8, &ret->key);
 
 	if (r == 0)
@@ -102,13 +103,18 @@ static int read_slot(const struct finder *finder, uint64_t at, struct slot *ret,
 	if (r == 0)
 		r = read_field(finder, at, "lsm_static_call.active", 8, &ret->active);
 	if (r == 0)
-		r = read_field(finder, at, "lsm_static_call.hl", 8, &owner);
+		r = field(finder->profile, "lsm_static_call.hl", 8, &offset);
+	if (r == 0) {
+		ret->address = at;
+		ret->owner = at + offset;
+		r = space_read_u64(finder->space, ret->owner, &owner);
+	}
 	/* A static_key_false is a static_key. */
 	if (r == 0)
 		r = field(finder->profile, "static_key.enabled.counter", 4, &ret->counter);
 	if (r == 0)
 		r = space_read(finder->space, ret->active + ret->counter, &enabled, 4);
-	*ret_free = r == 0 && !owner &&
+	*ret_free = r == 0 && (!owner || is_replaced(finder, ret->owner)) &&
 		    (!enabled || is_replaced(finder, ret->active + ret->counter));
 	return r;
 }
@@ -235,20 +241,33 @@ static bool has_jump_labels(const struct profile *profile)
  * Without CONFIG_JUMP_LABEL a static key is a counter and no more, and whoever comes by looks at it: that is the branch. Where
  * its other side begins nobody tells; not in front of the function.
  */
-static int add_counter(struct finder *finder, const struct slot *slot, const char *name,
-		       uint64_t *targets)
+static int add_counter(struct finder *finder, const struct slot *slot)
 {
 	static const uint8_t off[4] = { 0 }, on[4] = { 1 };
 	struct patch *patch = add(finder, slot->active + slot->counter, off, sizeof(off));
-	char function[64];
 
-	snprintf(function, sizeof(function), "security_%s", name);
-	targets[0] = profile_symbol(finder->profile, function);
-	if (!patch || !targets[0])
+	if (!patch)
 		return -ENOTSUP;
 	patch->code = false;
 	memcpy(patch->bytes[PATCH_INSTALLED], on, sizeof(on));
-	return 1;
+	return 0;
+}
+
+/* The function that calls hook @name, 0 if there is none. */
+static uint64_t caller_of(const struct finder *finder, const char *name)
+{
+	char function[64];
+
+	snprintf(function, sizeof(function), "security_%s", name);
+	return profile_symbol(finder->profile, function);
+}
+
+/* Its one target goes to @targets. */
+static int add_counter_for_jumps(struct finder *finder, const struct slot *slot, const char *name,
+				 uint64_t *targets)
+{
+	targets[0] = caller_of(finder, name);
+	return targets[0] && add_counter(finder, slot) == 0 ? 1 : -ENOTSUP;
 }
 
 static uint64_t target_of(const uint8_t *code, uint64_t address)
@@ -284,15 +303,16 @@ static bool leads_nowhere(const struct finder *finder, const struct slot *slot, 
 }
 
 /* From the nearest branch target in front of it. */
-static int find_way(uint64_t address, const uint64_t *targets, int n, uint16_t *ret)
+static int add_way(struct patch *patch, const uint64_t *targets, int n)
 {
 	uint64_t nearest = MAX_WAY + 1;
 
 	for (int i = 0; i < n; i++) {
-		if (address - targets[i] < nearest)
-			nearest = address - targets[i];
+		if (patch->address - targets[i] < nearest)
+			nearest = patch->address - targets[i];
 	}
-	*ret = (uint16_t)nearest;
+	patch->way = patch->address - nearest;
+	patch->way_end = patch->address + patch->size;
 	return nearest <= MAX_WAY ? 0 : -ENOTSUP;
 }
 
@@ -311,7 +331,7 @@ static int add_call(struct finder *finder, const struct slot *slot, uint64_t add
 	if (!patch)
 		return -ENOTSUP;
 	memcpy(patch->bytes[PATCH_LEAVING], tail ? agree_and_return : agree, sizeof(agree));
-	r = find_way(address, targets, n_targets, &patch->way);
+	r = add_way(patch, targets, n_targets);
 	return r < 0 ? r : put_distance(patch, tail ? JMP32 : CALL, finder->function);
 }
 
@@ -346,12 +366,10 @@ static int add_calls(struct finder *finder, const struct slot *slot, const uint6
 	return n ? n : -ENOTSUP;
 }
 
-int static_call_find(struct patch ret[STATIC_CALL_MAX_PATCHES], const struct profile *profile,
-		     const char *name, uint64_t function, const struct patch *replaced,
-		     size_t n_replaced)
+static struct finder finder_of(const struct profile *profile, uint64_t function,
+			       const struct patch *replaced, size_t n_replaced, struct patch *ret)
 {
-	uint64_t targets[STATIC_CALL_MAX_PATCHES];
-	struct finder finder = {
+	return (struct finder){
 		.profile = profile,
 		.space = profile_space(profile),
 		.replaced = replaced,
@@ -361,15 +379,76 @@ int static_call_find(struct patch ret[STATIC_CALL_MAX_PATCHES], const struct pro
 		.function = function,
 		.patches = ret,
 	};
+}
+
+int static_call_find(struct patch ret[STATIC_CALL_MAX_PATCHES], const struct profile *profile,
+		     const char *name, uint64_t function, const struct patch *replaced,
+		     size_t n_replaced)
+{
+	struct finder finder = finder_of(profile, function, replaced, n_replaced, ret);
+	uint64_t targets[STATIC_CALL_MAX_PATCHES];
 	struct slot slot;
 	int r = find_slot(&finder, name, &slot), n_targets;
 
 	if (r < 0)
 		return r;
 	n_targets = has_jump_labels(profile) ? add_jumps(&finder, &slot, targets)
-					     : add_counter(&finder, &slot, name, targets);
+					     : add_counter_for_jumps(&finder, &slot, name, targets);
 	if (n_targets < 0)
 		return n_targets;
 	r = add_calls(&finder, &slot, targets, n_targets);
+	return r < 0 ? r : finder.n;
+}
+
+/* What walks over the hook's slots looks at a counter, and then at the owner: whoever is in there may be between the two. */
+static int add_owner(struct finder *finder, const struct slot *slot, const char *name,
+		     uint64_t node)
+{
+	static const uint8_t nobody[8] = { 0 };
+	uint64_t caller = caller_of(finder, name), start = 0, end = 0;
+	struct patch *patch = add(finder, slot->owner, nobody, sizeof(nobody));
+
+	if (!patch || !caller || !profile_symbol_at(finder->profile, caller, &start, &end) ||
+	    start != caller || end <= start || end - start > MAX_WAY)
+		return -ENOTSUP;
+	patch->code = false;
+	memcpy(patch->bytes[PATCH_INSTALLED], &node, sizeof(node));
+	memcpy(patch->bytes[PATCH_LEAVING], &node, sizeof(node));
+	patch->way = start;
+	patch->way_end = end;
+	return 0;
+}
+
+/* Offsets are the guest's word: what is written by them stays inside the node. */
+static int put_into_node(const struct finder *finder, uint8_t *node, const char *path,
+			 uint64_t value)
+{
+	uint32_t offset;
+	int r = field(finder->profile, path, sizeof(value), &offset);
+
+	if (r < 0 || offset > STATIC_CALL_NODE_SIZE - sizeof(value))
+		return -ENOTSUP;
+	memcpy(node + offset, &value, sizeof(value));
+	return 0;
+}
+
+int static_call_find_walked(struct patch ret[STATIC_CALL_MAX_PATCHES],
+			    const struct profile *profile, const char *name,
+			    const struct static_call_node *node, uint64_t function,
+			    const struct patch *replaced, size_t n_replaced)
+{
+	struct finder finder = finder_of(profile, function, replaced, n_replaced, ret);
+	struct slot slot;
+	int r = find_slot(&finder, name, &slot);
+
+	if (r == 0)
+		r = add_owner(&finder, &slot, name, node->address);
+	if (r == 0)
+		r = add_counter(&finder, &slot);
+	memset(node->host, 0, STATIC_CALL_NODE_SIZE);
+	if (r == 0)
+		r = put_into_node(&finder, node->host, "security_hook_list.scalls", slot.address);
+	if (r == 0)
+		r = put_into_node(&finder, node->host, "security_hook_list.hook", function);
 	return r < 0 ? r : finder.n;
 }

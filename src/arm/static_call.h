@@ -20,10 +20,18 @@
  * (jump_label_text_reserved(), static_call_text_reserved()).
  *
  * In a kernel without CONFIG_JUMP_LABEL the key is a counter that is looked at each time: it is switched on in the branches' place.
- * The kernel itself goes by these counters, too, where it walks over a hook's LSMs instead of calling them (lsm_for_each_hook());
- * no hook that the guard takes is among those.
+ *
+ * A few hooks the kernel walks over instead of calling them (lsm_for_each_hook(): security_task_prctl() is one). It goes by the
+ * counter, too, and then calls by the slot's owner, a security_hook_list: both are data, and nothing else is written there.
  */
 #define STATIC_CALL_MAX_PATCHES 16 /* of one hook */
+
+#define STATIC_CALL_NODE_SIZE 48 /* room for a security_hook_list of ours */
+
+struct static_call_node {
+	uint8_t *host; /* where it is written; STATIC_CALL_NODE_SIZE bytes */
+	uint64_t address; /* where the guest sees it */
+};
 
 /* Address of hook @name's first lsm_static_call, and their number; 0 where there are none. */
 uint64_t static_call_slots(const struct profile *profile, const char *name, uint32_t *ret_n);
@@ -39,5 +47,11 @@ uint64_t static_call_slots(const struct profile *profile, const char *name, uint
 int static_call_find(struct patch ret[STATIC_CALL_MAX_PATCHES], const struct profile *profile,
 		     const char *name, uint64_t function, const struct patch *replaced,
 		     size_t n_replaced);
+
+/* The same for a hook that is walked over. Makes the node. The patches are in the order in which they have to be written. */
+int static_call_find_walked(struct patch ret[STATIC_CALL_MAX_PATCHES],
+			    const struct profile *profile, const char *name,
+			    const struct static_call_node *node, uint64_t function,
+			    const struct patch *replaced, size_t n_replaced);
 
 #endif

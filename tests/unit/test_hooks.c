@@ -64,7 +64,7 @@ static const struct {
 	{ "kernel_load_data", "guard_kernel_load_data", ". .", false },
 	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", true },
 	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", false },
-	{ "task_prctl", "guard_task_prctl", ". . . . .", true },
+	{ "task_prctl", "guard_task_prctl", ". . . . .", false },
 	{ "file_open", "guard_file_open", "file", false },
 };
 #define N_HOOKS (ARRAY_SIZE(lsm_hooks) + 1) /* and the shepherd */
@@ -164,6 +164,16 @@ uint32_t profile_struct_size(const struct profile *profile, const char *name)
 {
 	(void)profile;
 	return strcmp(name, "security_hook_list") ? 0 : node_size;
+}
+
+const char *profile_symbol_at(const struct profile *profile, uint64_t address, uint64_t *ret_start,
+			      uint64_t *ret_end)
+{
+	(void)profile;
+	(void)address;
+	(void)ret_start;
+	(void)ret_end;
+	return NULL;
 }
 
 const struct space *profile_space(const struct profile *profile)

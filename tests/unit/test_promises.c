@@ -43,6 +43,16 @@ uint32_t profile_struct_size(const struct profile *profile, const char *name)
 	return 0;
 }
 
+const char *profile_symbol_at(const struct profile *profile, uint64_t address, uint64_t *ret_start,
+			      uint64_t *ret_end)
+{
+	(void)profile;
+	(void)address;
+	(void)ret_start;
+	(void)ret_end;
+	return NULL;
+}
+
 const struct space *profile_space(const struct profile *profile)
 {
 	(void)profile;

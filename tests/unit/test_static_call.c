@@ -32,8 +32,9 @@ static uint8_t *bytes;
 static struct ram ram;
 static struct space space = { .ram = &ram, .root = 0x1000 };
 static uint64_t jump_stop, site_stop;
-static uint64_t security_file_open;
+static uint64_t security_file_open, caller_end;
 static const char *lacks;
+static uint32_t hook_offset;
 
 uint64_t profile_symbol(const struct profile *profile, const char *name)
 {
@@ -60,7 +61,7 @@ uint64_t profile_symbol(const struct profile *profile, const char *name)
 
 int profile_field(const struct profile *profile, const char *path, struct profile_field *ret)
 {
-	static const struct {
+	const struct {
 		const char *path;
 		struct profile_field field;
 	} fields[] = {
@@ -69,6 +70,8 @@ int profile_field(const struct profile *profile, const char *path, struct profil
 		{ "lsm_static_call.trampoline", { 8, 8 } },
 		{ "lsm_static_call.hl", { 16, 8 } },
 		{ "lsm_static_call.active", { 24, 8 } },
+		{ "security_hook_list.scalls", { 0, 8 } },
+		{ "security_hook_list.hook", { hook_offset, 8 } },
 		{ "static_key.enabled.counter", { 0, 4 } },
 		{ "static_key.type", { 8, 8 } },
 		{ "static_call_key.type", { 8, 8 } },
@@ -94,6 +97,15 @@ uint32_t profile_struct_size(const struct profile *profile, const char *name)
 	if (!strcmp(name, "jump_entry"))
 		return 16;
 	return strcmp(name, "static_call_site") ? 0 : 8;
+}
+
+const char *profile_symbol_at(const struct profile *profile, uint64_t address, uint64_t *ret_start,
+			      uint64_t *ret_end)
+{
+	(void)profile;
+	*ret_start = security_file_open;
+	*ret_end = caller_end;
+	return address >= security_file_open && address < caller_end ? "security_file_open" : NULL;
 }
 
 const struct space *profile_space(const struct profile *profile)
@@ -159,6 +171,7 @@ static int set_up(void **state)
 	site_stop = SITES;
 	lacks = NULL;
 	security_file_open = 0;
+	hook_offset = 8;
 	for (unsigned int i = 0; i < N_SLOTS; i++) {
 		put64(TABLE + 32 * i, key(i));
 		put64(TABLE + 32 * i + 8, TRAMPOLINES + 8 * i);
@@ -231,8 +244,9 @@ static void test_last_slot(void **state)
 	check_patch(&patches[1], TEXT + 0x340, nop2, 0xeb, TEXT + 0x380, nop2, 2);
 	check_patch(&patches[2], TEXT + 0x388, "\xc3\xcc\xcc\xcc\xcc", 0xe9, FUNCTION,
 		    "\x31\xc0\xc3\xcc\xcc", 5);
-	assert_int_equal(patches[0].way, 0);
-	assert_int_equal(patches[2].way, 8);
+	assert_int_equal(patches[0].way_end, 0);
+	assert_int_equal(patches[2].way, TEXT + 0x380);
+	assert_int_equal(patches[2].way_end, TEXT + 0x38d);
 }
 
 static void test_call(void **state)
@@ -324,7 +338,7 @@ static void test_counter(void **state)
 	assert_memory_equal(first[0].bytes[PATCH_LEAVING], off, 4);
 	check_patch(&first[1], TEXT + 0x388, "\xc3\xcc\xcc\xcc\xcc", 0xe9, FUNCTION,
 		    "\x31\xc0\xc3\xcc\xcc", 5);
-	assert_int_equal(first[1].way, 0x78);
+	assert_int_equal(first[1].way, TEXT + 0x310);
 
 	/* the counter alone */
 	assert_int_equal(patches_write(first, 1, &space, PATCH_INSTALLED, NULL, NULL, NULL), 0);
@@ -455,12 +469,70 @@ static void test_pieces(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A hook whose slots are walked over: the owner first, who stays until nobody is on the way to it. */
+static void test_walked(void **state)
+{
+	static const uint8_t nobody[8] = { 0 }, on[4] = { 1 };
+	const uint64_t address = FUNCTION + 0x5000;
+	struct patch first[STATIC_CALL_MAX_PATCHES], second[STATIC_CALL_MAX_PATCHES];
+	uint64_t words[STATIC_CALL_NODE_SIZE / 8];
+	const struct static_call_node node = { (uint8_t *)words, address };
+
+	(void)state;
+	security_file_open = TEXT + 0x300;
+	caller_end = TEXT + 0x3a0;
+	memset(words, 0xa5, sizeof(words));
+	assert_int_equal(
+		static_call_find_walked(first, NULL, "file_open", &node, FUNCTION, NULL, 0), 2);
+	assert_int_equal(words[0], TABLE + 32 * 3);
+	assert_int_equal(words[1], FUNCTION);
+	assert_int_equal(words[2], 0);
+	assert_int_equal(first[0].address, TABLE + 32 * 3 + 16);
+	assert_int_equal(first[0].size, 8);
+	assert_false(first[0].code);
+	assert_memory_equal(first[0].bytes[PATCH_ORIGINAL], nobody, 8);
+	assert_memory_equal(first[0].bytes[PATCH_INSTALLED], &address, 8);
+	assert_memory_equal(first[0].bytes[PATCH_LEAVING], &address, 8);
+	assert_int_equal(first[0].way, TEXT + 0x300);
+	assert_int_equal(first[0].way_end, TEXT + 0x3a0);
+	assert_int_equal(first[1].address, active(3));
+	assert_memory_equal(first[1].bytes[PATCH_INSTALLED], on, 4);
+	assert_memory_equal(first[1].bytes[PATCH_LEAVING], nobody, 4);
+
+	/* ours from before gives way; somebody else's slot does not */
+	assert_int_equal(patches_write(first, 2, &space, PATCH_INSTALLED, NULL, NULL, NULL), 0);
+	assert_int_equal(
+		static_call_find_walked(second, NULL, "file_open", &node, FUNCTION, first, 2), 2);
+	assert_int_equal(second[0].address, first[0].address);
+	assert_memory_equal(second[0].bytes[PATCH_ORIGINAL], nobody, 8);
+	assert_int_equal(
+		static_call_find_walked(second, NULL, "file_open", &node, FUNCTION, NULL, 0), 2);
+	assert_int_equal(second[0].address, TABLE + 32 * 2 + 16);
+	assert_int_equal(patches_write(first, 2, &space, PATCH_LEAVING, NULL, NULL, NULL), 0);
+	assert_true(patches_are(first, 2, &space, PATCH_LEAVING));
+
+	/* what the guest says of its layout and functions is not trusted */
+	hook_offset = STATIC_CALL_NODE_SIZE - 7;
+	assert_int_equal(static_call_find_walked(second, NULL, "file_open", &node, FUNCTION, first,
+						 2),
+			 -ENOTSUP);
+	hook_offset = 8;
+	caller_end = TEXT + 0x300 + 1025;
+	assert_int_equal(static_call_find_walked(second, NULL, "file_open", &node, FUNCTION, first,
+						 2),
+			 -ENOTSUP);
+	security_file_open = 0;
+	assert_int_equal(static_call_find_walked(second, NULL, "file_open", &node, FUNCTION, first,
+						 2),
+			 -ENOTSUP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_slots),   TEST(test_last_slot), TEST(test_call),    TEST(test_forms),
 		TEST(test_changed), TEST(test_replaced),  TEST(test_lacking), TEST(test_hostile),
-		TEST(test_pieces),  TEST(test_counter),
+		TEST(test_pieces),  TEST(test_counter),	  TEST(test_walked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
