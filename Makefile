@@ -29,7 +29,7 @@ LAYERS := contract util glob memory vmm profile introspect policy cache events a
 util := error log opener
 glob := glob
 memory := ram space
-vmm := qmp gdbstub memory_map registers process_memory pci hot_plug trap machine qemu_args
+vmm := qmp gdbstub memory_map registers process_memory pci hot_plug trap block machine machine_devices qemu_args
 profile := kallsyms types modules locate profile
 introspect := kernel layout reader task unwind mount path pathbuf file cgroup container overlay \
 	open_files caches dcache page_cache cmdline container_json container_words keeper \

@@ -13,79 +13,27 @@
  * been split (NUMA policy, madvise), and though the guest sees it in parts: q35 and pc go on above 4 GiB
  * with what did not fit below. One that QEMU has for itself alone is read and written through QEMU's process; the
  * kernel's copying promises no single store there, so the vCPUs stand still while a word is written.
- *
- * The BARs of our two devices are placed by the guest, so their addresses are asked for again and again.
- * They can move between two questions: gpa2hva says whose memory it found, and that is compared.
  */
 #include "vmm/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "util/cleanup.h"
-#include "vmm/gdbstub.h"
 #include "util/clock.h"
-#include "util/opener.h"
-#include "vmm/hot_plug.h"
-#include "vmm/memory_map.h"
-#include "vmm/pci.h"
+#include "vmm/gdbstub.h"
+#include "vmm/machine_parts.h"
 #include "vmm/process_memory.h"
-#include "vmm/qmp.h"
+#include "vmm/qemu_args.h"
 #include "vmm/registers.h"
-#include "vmm/trap.h"
 
-#define VAULT_ID \
-	"outguard-vault" /* of the memory; behind devices that were plugged in, a number follows */
-#define MAILBOX_ID "outguard-mailbox"
 #define DUMP_FD "outguard-dump"
-#define REMEDY "start the VM with the arguments that `outguard qemu-args` prints"
-#define ASSIGN_TIMEOUT_NS \
-	15000000000ULL /* from its being plugged in; a guest under TCG takes 1 s */
-
-#define MAX_BLOCKS (RAM_MAX_RANGES + 2)
-#define MAX_VCPUS 288
-#define HUGE_ALIGNMENT (1ul << 30) /* suits files of huge pages, up to the largest */
 
 DEFINE_CLEANUP(struct machine *, machine_free)
-
-/* A memory backend of QEMU. */
-struct block {
-	char *id;
-	uint64_t size;
-	uint8_t *host; /* NULL until it is mapped here */
-	struct stat file; /* valid when host is */
-	uint64_t remote; /* where QEMU has it; 0 until that is known */
-};
-
-struct machine {
-	struct qmp *qmp;
-	const char *accelerator;
-	struct block blocks[MAX_BLOCKS];
-	size_t n_blocks;
-	struct ram ram;
-	int memory_fd; /* QEMU's memory; -1 until it is needed */
-	struct machine_device vault, mailbox;
-	char vault_id[64], mailbox_id[64]; /* of the memory behind them */
-	bool has_devices, plugged_in;
-	uint64_t plugged_ns;
-	bool stopped; /* by us */
-	bool was_stopped; /* when machine_stop() was called */
-	struct trap *trap; /* or NULL */
-	struct vcpu {
-		pid_t tid; /* QEMU's thread */
-		int index;
-	} vcpus[MAX_VCPUS];
-	size_t n_vcpus;
-};
 
 /* Questions to QEMU */
 
@@ -107,7 +55,7 @@ static int query_string(struct machine *machine, const char *command, const char
 	return 0;
 }
 
-static int query_memory_map(struct machine *machine, struct memory_map *ret, struct error *err)
+int machine_query_memory_map(struct machine *machine, struct memory_map *ret, struct error *err)
 {
 	_cleanup_(freep) char *text = NULL;
 	int r;
@@ -121,8 +69,8 @@ static int query_memory_map(struct machine *machine, struct memory_map *ret, str
 /*
  * Address in QEMU's own address space of guest-physical @gpa. -EAGAIN when something else than @block is there by now.
  */
-static int query_host_address(struct machine *machine, const struct block *block, uint64_t gpa,
-			      uint64_t *ret, struct error *err)
+int machine_query_address(struct machine *machine, const struct block *block, uint64_t gpa,
+			  uint64_t *ret, struct error *err)
 {
 	_cleanup_(freep) char *text = NULL;
 	int r;
@@ -190,7 +138,7 @@ static int find_accelerator(struct machine *machine, struct error *err)
 
 /* Blocks */
 
-static struct block *block_by_id(struct machine *machine, const char *id)
+struct block *machine_block(struct machine *machine, const char *id)
 {
 	for (size_t i = 0; i < machine->n_blocks; i++)
 		if (strcmp(machine->blocks[i].id, id) == 0)
@@ -202,9 +150,9 @@ static int add_block(struct machine *machine, const char *id, int64_t size, stru
 {
 	struct block *block = &machine->blocks[machine->n_blocks];
 
-	if (machine->n_blocks == MAX_BLOCKS)
+	if (machine->n_blocks == MACHINE_MAX_BLOCKS)
 		return error_set(err, -E2BIG, "the VM has more than %d memory backends",
-				 MAX_BLOCKS);
+				 MACHINE_MAX_BLOCKS);
 	block->id = strdup(id);
 	if (!block->id)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -214,7 +162,7 @@ static int add_block(struct machine *machine, const char *id, int64_t size, stru
 }
 
 /* The memory backends that are not known yet. */
-static int find_blocks(struct machine *machine, struct error *err)
+int machine_find_blocks(struct machine *machine, struct error *err)
 {
 	_cleanup_(json_object_putp) struct json_object *list = NULL;
 	int r;
@@ -231,148 +179,11 @@ static int find_blocks(struct machine *machine, struct error *err)
 		    !json_object_object_get_ex(memdev, "size", &size) ||
 		    json_object_get_int64(size) <= 0)
 			continue; /* without an id: none that the guest can see under a name */
-		if (!block_by_id(machine, json_object_get_string(id) ?: ""))
+		if (!machine_block(machine, json_object_get_string(id) ?: ""))
 			r = add_block(machine, json_object_get_string(id) ?: "",
 				      json_object_get_int64(size), err);
 	}
 	return r;
-}
-
-/* Unused address space, aligned so that a file of huge pages can go there. NULL when there is none. */
-static uint8_t *reserve(uint64_t size)
-{
-	uint8_t *all, *aligned, *end;
-
-	all = mmap(NULL, size + HUGE_ALIGNMENT, PROT_NONE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (all == MAP_FAILED)
-		return NULL;
-	aligned = (uint8_t *)(((uintptr_t)all + HUGE_ALIGNMENT - 1) & ~(HUGE_ALIGNMENT - 1));
-	end = all + size + HUGE_ALIGNMENT;
-	if (aligned > all)
-		munmap(all, (size_t)(aligned - all));
-	if (end > aligned + size)
-		munmap(aligned + size, (size_t)(end - (aligned + size)));
-	return aligned;
-}
-
-/* A line of /proc/PID/maps. */
-struct mapping {
-	uint64_t start, end;
-	uint64_t offset; /* in the file, bytes */
-	bool shared;
-};
-
-static bool parse_mapping(const char *line, struct mapping *ret)
-{
-	char flags[5];
-
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64, &ret->start, &ret->end, flags,
-		   &ret->offset) != 4)
-		return false;
-	ret->shared = flags[3] == 's';
-	return true;
-}
-
-/* Opens the file behind QEMU's mapping: that file, not one that by now has its name. */
-static int open_mapping(int pid, const struct mapping *mapping, struct error *err)
-{
-	char path[96];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start,
-		 mapping->end);
-	fd = opener_open(path, O_RDWR | O_CLOEXEC, 0);
-	if (fd < 0 && (errno == EPERM || errno == EACCES))
-		return error_set(err, -errno, "%s: %m; run as root (CAP_SYS_ADMIN)", path);
-	if (fd < 0)
-		return error_set(err, -errno, "%s: %m", path);
-	return fd;
-}
-
-/*
- * Maps what QEMU has at @mapping (from @from to @to of it) to @host, over the reservation there. -EXDEV where it is
- * private to QEMU.
- */
-static int map_piece(struct block *block, int pid, const struct mapping *mapping, uint64_t from,
-		     uint64_t to, uint8_t *host, struct error *err)
-{
-	_cleanup_(closep) int fd = -1;
-	uint64_t offset = mapping->offset + (from - mapping->start);
-
-	if (!mapping->shared)
-		return error_set(err, -EXDEV,
-				 "the memory \"%s\" is private to QEMU (a memory backend without "
-				 "share=on); " REMEDY,
-				 block->id);
-	fd = open_mapping(pid, mapping, err);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &block->file) < 0)
-		return error_set(err, -errno, "file behind \"%s\": %m", block->id);
-	if (mmap(host, to - from, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-		 (off_t)offset) == MAP_FAILED)
-		return error_set(err, -errno, "map \"%s\": %m", block->id);
-	return 0;
-}
-
-/* Maps QEMU's memory from @start on, block->size bytes of it, piece by piece to @host. */
-static int map_pieces(struct block *block, int pid, uint64_t start, uint8_t *host,
-		      struct error *err)
-{
-	_cleanup_(fclosep) FILE *maps = NULL;
-	uint64_t end = start + block->size, at = start;
-	struct mapping mapping;
-	char line[PATH_MAX + 128];
-	int fd, r;
-
-	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
-	fd = opener_open(line, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(err, -errno, "%s: %m", line);
-	maps = fdopen(fd, "r");
-	if (!maps) {
-		close(fd);
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	while (at < end && fgets(line, sizeof(line), maps)) {
-		uint64_t to;
-
-		if (!parse_mapping(line, &mapping) || mapping.end <= at)
-			continue;
-		if (mapping.start > at)
-			break;
-		to = mapping.end < end ? mapping.end : end;
-		r = map_piece(block, pid, &mapping, at, to, host + (at - start), err);
-		if (r < 0)
-			return r;
-		at = to;
-	}
-	if (at < end)
-		return error_set(err, -ENXIO,
-				 "process %d, which made the QMP socket, has no memory \"%s\": it "
-				 "is not the QEMU that runs the VM; give a -qmp socket that QEMU "
-				 "itself makes",
-				 pid, block->id);
-	return 0;
-}
-
-/* Maps the block of which QEMU has the first byte at @start. */
-static int block_map(struct block *block, int pid, uint64_t start, struct error *err)
-{
-	uint8_t *host = reserve(block->size);
-	int r;
-
-	if (!host)
-		return error_set(err, -ENOMEM, "no address space for the %" PRIu64 " bytes of %s",
-				 block->size, block->id);
-	r = map_pieces(block, pid, start, host, err);
-	if (r < 0) {
-		munmap(host, block->size);
-		return r;
-	}
-	block->host = host;
-	return 0;
 }
 
 /* Private memory */
@@ -411,13 +222,13 @@ static int open_process(struct machine *machine, struct error *err)
 
 static bool is_device(const struct block *block)
 {
-	return strncmp(block->id, VAULT_ID, sizeof(VAULT_ID) - 1) == 0 ||
-	       strncmp(block->id, MAILBOX_ID, sizeof(MAILBOX_ID) - 1) == 0;
+	return strncmp(block->id, MACHINE_VAULT_ID, sizeof(MACHINE_VAULT_ID) - 1) == 0 ||
+	       strncmp(block->id, MACHINE_MAILBOX_ID, sizeof(MACHINE_MAILBOX_ID) - 1) == 0;
 }
 
 /* Finds the way to the block that @region is a part of, if that is not done yet. */
-static int block_reach(struct machine *machine, struct block *block,
-		       const struct memory_region *region, struct error *err)
+int machine_reach_block(struct machine *machine, struct block *block,
+			const struct memory_region *region, struct error *err)
 {
 	uint64_t address = 0;
 	int r;
@@ -426,7 +237,7 @@ static int block_reach(struct machine *machine, struct block *block,
 		return error_set(err, -EBADMSG, "QEMU maps more of \"%s\" than it has", block->id);
 	if (block->host || block->remote)
 		return 0;
-	r = query_host_address(machine, block, region->gpa, &address, err);
+	r = machine_query_address(machine, block, region->gpa, &address, err);
 	if (r < 0)
 		return r;
 	r = block_map(block, machine_pid(machine), address - region->offset, err);
@@ -451,7 +262,7 @@ static int add_ranges(struct machine *machine, struct block *block, const struct
 		return error_set(err, -E2BIG, "guest RAM is in more than %d pieces",
 				 RAM_MAX_RANGES);
 	for (size_t i = 0; i < n; i++) {
-		r = block_reach(machine, block, &parts[i], err);
+		r = machine_reach_block(machine, block, &parts[i], err);
 		if (r < 0)
 			return r;
 		ram->ranges[ram->n_ranges++] = (struct ram_range){
@@ -486,7 +297,8 @@ static int find_ram(struct machine *machine, const struct memory_map *map, struc
 	      compare_ranges);
 	if (!machine->ram.n_ranges)
 		return error_set(err, -ENOTSUP,
-				 "guest RAM is in none of QEMU's memory backends; " REMEDY);
+				 "guest RAM is in none of QEMU's memory "
+				 "backends; " QEMU_ARGS_REMEDY);
 	return 0;
 }
 
@@ -502,9 +314,7 @@ static void drop_unused_blocks(struct machine *machine, const struct memory_map 
 			machine->blocks[n++] = *block;
 			continue;
 		}
-		if (block->host)
-			munmap(block->host, block->size);
-		free(block->id);
+		block_deinit(block);
 	}
 	memset(&machine->blocks[n], 0, (machine->n_blocks - n) * sizeof(machine->blocks[0]));
 	machine->n_blocks = n;
@@ -516,9 +326,9 @@ int machine_refresh_memory(struct machine *machine, struct error *err)
 	const struct ram before = machine->ram;
 	int r;
 
-	r = query_memory_map(machine, &map, err);
+	r = machine_query_memory_map(machine, &map, err);
 	if (r >= 0)
-		r = find_blocks(machine, err);
+		r = machine_find_blocks(machine, err);
 	if (r < 0)
 		return r;
 	machine->ram.n_ranges = 0;
@@ -533,311 +343,6 @@ int machine_refresh_memory(struct machine *machine, struct error *err)
 		      before.n_ranges * sizeof(before.ranges[0])) != 0;
 }
 
-/* Our devices */
-
-/* Is the block behind a PCI device? Until the guest maps its BAR, only the list of RAM blocks tells. */
-static int check_device(struct machine *machine, const char *blocks, const char *id,
-			struct error *err)
-{
-	_cleanup_(freep) char *suffix = NULL;
-
-	if (asprintf(&suffix, "/%s ", id) < 0) {
-		suffix = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	if (!block_by_id(machine, id) || !strstr(blocks, suffix))
-		return error_set(err, -ENODEV,
-				 "the VM has no ivshmem-plain device with memdev=%s; --hot-plug "
-				 "plugs "
-				 "it in, or " REMEDY,
-				 id);
-	return 0;
-}
-
-/* A property of the vault's memory backend; NULL where it has none of that name. */
-static int query_vault(struct machine *machine, const char *property, struct json_object **ret,
-		       struct error *err)
-{
-	_cleanup_(json_object_putp) struct json_object *arguments = json_object_new_object();
-	char path[sizeof(machine->vault_id) + sizeof("/objects/")];
-	struct error refused = { 0 };
-	int r;
-
-	snprintf(path, sizeof(path), "/objects/%s", machine->vault_id);
-	json_object_object_add(arguments, "path", json_object_new_string(path));
-	json_object_object_add(arguments, "property", json_object_new_string(property));
-	r = qmp_execute(machine->qmp, "qom-get", TAKE_PTR(arguments), ret, &refused);
-	return r < 0 && r != -EIO ? error_set(err, r, "%s", refused.message) : 0;
-}
-
-/*
- * Only a file backend has these properties. What the guest sees is read-only by `rom`, which QEMU has since 8.2
- ("backends/hostmem-file: Add "rom" property to support VM templating with R/O files"); where that is
- * "auto", or not there, by `readonly`, which says how QEMU itself maps the file.
- */
-static int check_vault_read_only(struct machine *machine, struct error *err)
-{
-	_cleanup_(json_object_putp) struct json_object *rom = NULL, *read_only = NULL;
-	const char *is_rom;
-	int r;
-
-	r = query_vault(machine, "rom", &rom, err);
-	if (r >= 0)
-		r = query_vault(machine, "readonly", &read_only, err);
-	if (r < 0)
-		return r;
-	is_rom = rom ? json_object_get_string(rom) : "auto";
-	if (strcmp(is_rom, "on") == 0 ||
-	    (strcmp(is_rom, "auto") == 0 && json_object_get_boolean(read_only)))
-		return 0;
-	return error_set(err, -EPERM,
-			 "the guest can write the vault (memory backend %s is not a file with "
-			 "readonly=on, or rom=on); " REMEDY,
-			 machine->vault_id);
-}
-
-static int find_ids(struct machine *machine, struct error *err)
-{
-	int r;
-
-	snprintf(machine->vault_id, sizeof(machine->vault_id), VAULT_ID);
-	snprintf(machine->mailbox_id, sizeof(machine->mailbox_id), MAILBOX_ID);
-	machine->plugged_in = hot_plug_is_there(machine->qmp);
-	machine->plugged_ns = clock_ns(CLOCK_MONOTONIC);
-	if (!machine->plugged_in) /* unless it was started with them */
-		return 0;
-	if (hot_plug_is_leaving(machine->qmp))
-		return error_set(err, -ENODEV,
-				 "the guest has not let go yet of the devices that were plugged "
-				 "into the "
-				 "VM before; --hot-plug plugs in new ones when it has");
-	r = hot_plug_backend(machine->qmp, HOT_PLUG_VAULT, machine->vault_id,
-			     sizeof(machine->vault_id), err);
-	if (r >= 0)
-		r = hot_plug_backend(machine->qmp, HOT_PLUG_MAILBOX, machine->mailbox_id,
-				     sizeof(machine->mailbox_id), err);
-	if (r == -ENODEV)
-		return error_set(err, r,
-				 "of the two devices that were plugged into the VM one is missing; "
-				 "--hot-plug plugs both in again");
-	return r;
-}
-
-/* -ENODEV when they are not there. */
-static int find_devices(struct machine *machine, struct error *err)
-{
-	_cleanup_(freep) char *blocks = NULL;
-	int r;
-
-	r = find_ids(machine, err);
-	if (r >= 0)
-		r = qmp_hmp(machine->qmp, &blocks, err, "info ramblock");
-	if (r >= 0)
-		r = check_device(machine, blocks, machine->vault_id, err);
-	if (r >= 0)
-		r = check_device(machine, blocks, machine->mailbox_id, err);
-	if (r >= 0)
-		r = check_vault_read_only(machine, err);
-	if (r < 0)
-		return r;
-	machine->vault.size = block_by_id(machine, machine->vault_id)->size;
-	machine->mailbox.size = block_by_id(machine, machine->mailbox_id)->size;
-	machine->mailbox.guest_can_write = true;
-	machine->has_devices = true;
-	return 0;
-}
-
-int machine_need_devices(struct machine *machine, struct error *err)
-{
-	return machine->has_devices ? 0 : find_devices(machine, err);
-}
-
-static int take_device(struct machine *machine, struct machine_device *device, struct block *block,
-		       const struct memory_region *region, struct error *err)
-{
-	struct error failed = { 0 };
-	int r = block_reach(machine, block, region, &failed);
-
-	if (r == -EAGAIN) /* the guest moves its BARs right now */
-		return 0;
-	if (r < 0)
-		return error_set(err, r, "%s", failed.message);
-	device->host = block->host;
-	device->file_device = block->file.st_dev;
-	device->file_inode = block->file.st_ino;
-	device->guest_can_write = region->type == MEMORY_REGION_RAM;
-	device->gpa = region->gpa;
-	return 0;
-}
-
-static int refresh_device(struct machine *machine, struct machine_device *device, const char *id,
-			  const struct memory_map *map, struct error *err)
-{
-	struct block *block = block_by_id(machine, id);
-	const struct memory_region *region = memory_map_find(map, id, block->size);
-
-	device->gpa = 0;
-	return region ? take_device(machine, device, block, region, err) : 0;
-}
-
-/*
- * A device that was plugged in is found by its BAR: QEMU would not let go of it later, had it been looked for by
- * `info mtree -f` (see hot_plug.c). find_devices() has seen that the vault is read-only.
- */
-static int refresh_plugged(struct machine *machine, struct machine_device *device,
-			   const char *device_id, struct json_object *pci, struct error *err)
-{
-	bool is_vault = device == &machine->vault;
-	struct block *block =
-		block_by_id(machine, is_vault ? machine->vault_id : machine->mailbox_id);
-	struct memory_region region = {
-		.gpa = pci_find_address(pci, device_id, HOT_PLUG_BAR),
-		.size = block->size,
-		.type = is_vault ? MEMORY_REGION_ROM : MEMORY_REGION_RAM,
-	};
-	struct error failed = { 0 };
-	uint64_t first, last;
-	int r;
-
-	device->gpa = 0;
-	if (!region.gpa)
-		return 0;
-	/* Bridges pass on all of it? */
-	r = query_host_address(machine, block, region.gpa, &first, &failed);
-	if (r >= 0)
-		r = query_host_address(machine, block, region.gpa + region.size - 1, &last,
-				       &failed);
-	if (r == -EAGAIN || (r >= 0 && last - first != region.size - 1))
-		return 0;
-	if (r < 0)
-		return error_set(err, r, "%s", failed.message);
-	return take_device(machine, device, block, &region, err);
-}
-
-/* A device that was plugged in, and that the guest has had time to take note of. */
-static int check_assigned(const struct machine *machine, struct error *err)
-{
-	if ((machine->vault.gpa && machine->mailbox.gpa) ||
-	    clock_ns(CLOCK_MONOTONIC) - machine->plugged_ns < ASSIGN_TIMEOUT_NS)
-		return 0;
-	return error_set(err, -ENOSPC,
-			 "the guest has given no addresses to the PCI devices that were plugged in "
-			 "(vault of %" PRIu64 " MiB, mailbox of %" PRIu64 "): it is still booting, "
-			 "or takes no hot-plug, or has no room for them (dmesg in the guest "
-			 "tells); " REMEDY,
-			 machine->vault.size >> 20, machine->mailbox.size >> 20);
-}
-
-static int refresh_plugged_devices(struct machine *machine, struct error *err)
-{
-	_cleanup_(json_object_putp) struct json_object *pci = NULL;
-	int r = qmp_execute(machine->qmp, "query-pci", NULL, &pci, err);
-
-	if (r >= 0)
-		r = refresh_plugged(machine, &machine->vault, HOT_PLUG_VAULT, pci, err);
-	if (r >= 0)
-		r = refresh_plugged(machine, &machine->mailbox, HOT_PLUG_MAILBOX, pci, err);
-	return r < 0 ? r : check_assigned(machine, err);
-}
-
-static int refresh_devices(struct machine *machine, const struct memory_map *map, struct error *err)
-{
-	int r;
-
-	r = refresh_device(machine, &machine->vault, machine->vault_id, map, err);
-	if (r >= 0)
-		r = refresh_device(machine, &machine->mailbox, machine->mailbox_id, map, err);
-	if (r < 0)
-		return r;
-	if (machine->vault.guest_can_write)
-		return error_set(err, -EPERM, "QEMU lets the guest write the vault; " REMEDY);
-	return 0;
-}
-
-int machine_refresh_devices(struct machine *machine, struct error *err)
-{
-	_cleanup_(memory_map_deinit) struct memory_map map = { 0 };
-	int r;
-
-	if (!machine->has_devices)
-		return 0;
-	if (machine->plugged_in)
-		return refresh_plugged_devices(machine, err);
-	r = query_memory_map(machine, &map, err);
-	if (r < 0)
-		return r;
-	return refresh_devices(machine, &map, err);
-}
-
-/* Plugging in */
-
-static int check_running(struct machine *machine, struct error *err)
-{
-	char status[64];
-	int r = machine_status(machine, status, sizeof(status), err);
-
-	if (r < 0 || strcmp(status, "running") == 0)
-		return r;
-	return error_set(err, -EBUSY,
-			 "the VM is stopped (QEMU's status: %s), and its guest cannot take the "
-			 "devices; give QEMU `cont`",
-			 status);
-}
-
-int machine_plug_in(struct machine *machine, struct error *err)
-{
-	int r = check_running(machine, err);
-
-	if (r >= 0)
-		r = hot_plug(machine->qmp, err);
-	if (r < 0)
-		return r;
-	r = find_blocks(machine, err);
-	if (r >= 0)
-		r = find_devices(machine, err);
-	if (r < 0)
-		hot_unplug(machine->qmp, NULL);
-	return r;
-}
-
-bool machine_is_plugged_in(const struct machine *machine)
-{
-	return machine->plugged_in;
-}
-
-static void forget_block(struct machine *machine, const char *id)
-{
-	struct block *block = block_by_id(machine, id);
-
-	if (!block)
-		return;
-	if (block->host) {
-		madvise(block->host, block->size, MADV_REMOVE); /* QEMU may hold on to it */
-		munmap(block->host, block->size);
-	}
-	free(block->id);
-	machine->n_blocks--;
-	memmove(block, block + 1,
-		(size_t)(machine->blocks + machine->n_blocks - block) * sizeof(*block));
-	machine->blocks[machine->n_blocks] = (struct block){ 0 };
-}
-
-int machine_unplug(struct machine *machine, struct error *err)
-{
-	int r;
-
-	if (!machine->plugged_in)
-		return 0;
-	r = hot_unplug(machine->qmp, err);
-	if (r < 0)
-		return r;
-	forget_block(machine, machine->vault_id);
-	forget_block(machine, machine->mailbox_id);
-	machine->vault = machine->mailbox = (struct machine_device){ 0 };
-	machine->has_devices = machine->plugged_in = false;
-	return 0;
-}
-
 /* The machine */
 
 static int find_memory(struct machine *machine, struct error *err)
@@ -845,18 +350,18 @@ static int find_memory(struct machine *machine, struct error *err)
 	_cleanup_(memory_map_deinit) struct memory_map map = { 0 };
 	int r;
 
-	r = find_blocks(machine, err);
+	r = machine_find_blocks(machine, err);
 	if (r >= 0)
-		r = query_memory_map(machine, &map, err);
+		r = machine_query_memory_map(machine, &map, err);
 	if (r >= 0)
 		r = find_ram(machine, &map, err);
 	if (r >= 0)
-		r = find_devices(machine, err);
+		r = machine_find_devices(machine, err);
 	if (r == -ENODEV)
 		return 0;
 	if (r < 0 || machine->plugged_in)
 		return r; /* asked for when needed */
-	return refresh_devices(machine, &map, err);
+	return machine_place_devices(machine, &map, err);
 }
 
 static int check_process(const struct machine *machine, struct error *err)
@@ -898,11 +403,8 @@ struct machine *machine_free(struct machine *machine)
 {
 	if (!machine)
 		return NULL;
-	for (size_t i = 0; i < machine->n_blocks; i++) {
-		if (machine->blocks[i].host)
-			munmap(machine->blocks[i].host, machine->blocks[i].size);
-		free(machine->blocks[i].id);
-	}
+	for (size_t i = 0; i < machine->n_blocks; i++)
+		block_deinit(&machine->blocks[i]);
 	trap_free(machine->trap);
 	closep(&machine->memory_fd);
 	qmp_free(machine->qmp);
@@ -1077,7 +579,8 @@ static void add_vcpu(struct machine *machine, struct json_object *info)
 {
 	struct json_object *index, *thread;
 
-	if (machine->n_vcpus < MAX_VCPUS && json_object_object_get_ex(info, "cpu-index", &index) &&
+	if (machine->n_vcpus < MACHINE_MAX_VCPUS &&
+	    json_object_object_get_ex(info, "cpu-index", &index) &&
 	    json_object_object_get_ex(info, "thread-id", &thread))
 		machine->vcpus[machine->n_vcpus++] =
 			(struct vcpu){ json_object_get_int(thread), json_object_get_int(index) };

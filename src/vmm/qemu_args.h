@@ -11,6 +11,9 @@
 #define QEMU_ARGS_VAULT_MIB 64
 #define QEMU_ARGS_MAILBOX_MIB 4
 
+/* What errors about a VM without the right devices end with. */
+#define QEMU_ARGS_REMEDY "start the VM with the arguments that `outguard qemu-args` prints"
+
 /* What a VM needs, to be guarded. */
 struct qemu_args {
 	const char *name; /* of the VM: names nothing but messages */
