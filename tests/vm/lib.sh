@@ -127,7 +127,7 @@ has_event() { [ -n "$(jq -c "select($1)" "$events" 2>/dev/null | head -n 1)" ]; 
 event() {
     wait_for 10 has_event "$1" && return
     echo "no event with: $1; there are:"
-    jq -c '[.result, .operation, .file.path, .rule, .process.name, .container.id[:12]]' "$events" | tail -n 10
+    jq -c 'if .notice then [.notice, .message] else [.result, .operation, .file.path, .rule, .process.name, .container.id[:12]] end' "$events" | tail -n 10
     return 1
 }
 no_event() {
