@@ -64,6 +64,8 @@ static const struct {
 	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", OPTIONAL },
 	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", WANTED },
 	{ "task_prctl", "guard_task_prctl", ". . . . .", WALKED },
+	{ "fs_context_parse_param", "guard_fs_context_parse_param", "fs_context fs_parameter",
+	  WALKED },
 	{ "file_permission", "guard_file_permission", "file .", ON_DEMAND },
 	{ "file_open", "guard_file_open", "file", ESSENTIAL },
 	{ "shepherd", "guard_errand", NULL, ESSENTIAL },

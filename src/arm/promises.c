@@ -50,6 +50,9 @@ static const struct {
 				 "told" },
 	{ "task_prctl", "a process that takes another's program for its own by prctl() is neither "
 			"refused nor told" },
+	{ "fs_context_parse_param", "a control group's release agent that is named by fsconfig(2) "
+				    "is "
+				    "neither refused nor told" },
 	{ "file_open", "reading, writing and running are neither refused nor told" },
 	{ "shepherd", "containers that run when the guard comes are not guarded" },
 };

@@ -182,6 +182,7 @@ enum guard_attempt {
 	GUARD_ATTEMPT_LOOP,
 	GUARD_ATTEMPT_VFIO,
 	GUARD_ATTEMPT_EXE_FILE, /* prctl(PR_SET_MM): another program's name for oneself, as exceptions know it */
+	GUARD_ATTEMPT_RELEASE_AGENT, /* an option of a mount of cgroup v1: a program that the kernel runs */
 	GUARD_N_ATTEMPTS
 };
 

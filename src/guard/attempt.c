@@ -12,6 +12,8 @@ _Static_assert(sizeof(struct guard_attempt_record) + ATTEMPT_PATH + ATTEMPT_EXEC
 		       GUARD_SLOT_SIZE,
 	       "texts fit behind the record");
 
+#define MAX_OPTIONS 4096 /* bytes: mount(2) takes a page, whose last byte is NUL */
+
 /* include/scsi/sg.h, include/uapi/linux/nvme_ioctl.h */
 #define SG_IO 0x2285
 #define SCSI_IOCTL_SEND_COMMAND 1
@@ -229,6 +231,48 @@ int guard_task_prctl(int option, unsigned long what)
 	if (unlikely(option == PR_SET_MM && (what == PR_SET_MM_EXE_FILE || what == PR_SET_MM_MAP)))
 		r = judge_attempt((struct guest_attempt){ .attempt = GUARD_ATTEMPT_EXE_FILE });
 	return r ?: -ENOSYS;
+}
+
+/* Is one of these, with commas between, the release agent? */
+static bool has_release_agent(const char *options)
+{
+	unsigned int left = MAX_OPTIONS;
+	bool first = true;
+
+	for (; left-- && *options; options++) {
+		if (first && text_begins_with(options, "release_agent="))
+			return true;
+		first = *options == ',';
+	}
+	return false;
+}
+
+static bool is_cgroup(const char *type)
+{
+	return text_begins_with(type, "cgroup") && !type[6];
+}
+
+/* The program that is run in the guest when a group is empty can be named at once, without a file that would be written to. */
+int attempt_mount(const char *type, const char *options, const void *remount)
+{
+	if (remount ? super_magic(remount) != CGROUP_SUPER_MAGIC : !type || !is_cgroup(type))
+		return 0;
+	if (!options || !has_release_agent(options))
+		return 0;
+	return judge_attempt((struct guest_attempt){ .attempt = GUARD_ATTEMPT_RELEASE_AGENT });
+}
+
+/* By fsconfig(2). What mount(2) was given comes here too, but has been judged: only fsopen(2) and fspick(2) make a log. */
+int guard_fs_context_parse_param(const void *context, const void *parameter)
+{
+	const void *type = fs_context_type(context);
+	const char *key = fs_parameter_key(parameter);
+	int r = 0;
+
+	if (fs_context_log(context) && type && key && is_cgroup(file_system_name(type)) &&
+	    text_begins_with(key, "release_agent"))
+		r = judge_attempt((struct guest_attempt){ .attempt = GUARD_ATTEMPT_RELEASE_AGENT });
+	return r ?: -ENOPARAM;
 }
 
 static int attempt_block(const void *file, uint32_t attempts)

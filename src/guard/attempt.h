@@ -13,4 +13,7 @@ int attempt_device(const void *file);
 /* ... and is given a command by ioctl. */
 int attempt_command(const void *file, unsigned int command);
 
+/* A mount(2), by its type and options as the kernel has copied them (each may be NULL); @remount: of this super block, else NULL. */
+int attempt_mount(const char *type, const char *options, const void *remount);
+
 #endif

@@ -52,6 +52,7 @@ KERNEL_FIELD(uint64_t, vma_flags, "vm_area_struct.vm_flags")
 
 /* struct vfsmount is a member of struct mount. */
 KERNEL_FIELD(void *, vfsmount_root, "vfsmount.mnt_root")
+KERNEL_FIELD(void *, vfsmount_super, "vfsmount.mnt_sb")
 extern const char field_mount_mnt[] __asm__("field.mount.mnt");
 KERNEL_FIELD(void *, mount_namespace, "mount.mnt_ns")
 KERNEL_FIELD(void *, task_fs, "task_struct.fs")
@@ -99,6 +100,10 @@ KERNEL_WEAK_FIELD(void *, cgroup_node, "cgroup.kn")
 KERNEL_WEAK_FIELD(void *, cgroup_parent_state, "cgroup.self.parent")
 KERNEL_WEAK_FIELD(void *, state_cgroup, "cgroup_subsys_state.cgroup")
 KERNEL_WEAK_FIELD(uint64_t, kernfs_node_id, "kernfs_node.id")
+KERNEL_WEAK_FIELD(void *, fs_context_type, "fs_context.fs_type")
+KERNEL_WEAK_FIELD(void *, fs_context_log, "fs_context.log.log")
+KERNEL_WEAK_FIELD(const char *, file_system_name, "file_system_type.name")
+KERNEL_WEAK_FIELD(const char *, fs_parameter_key, "fs_parameter.key")
 KERNEL_WEAK_FIELD(uint32_t, bpf_program_type, "bpf_prog.type")
 KERNEL_WEAK_FIELD(uint32_t, bpf_program_attach_type, "bpf_prog.expected_attach_type")
 
@@ -135,6 +140,7 @@ KERNEL_ENUMERATOR(LOADING_KEXEC_IMAGE)
 #define EPERM 1
 #define ENOSYS 38
 #define EACCES 13
+#define ENOPARAM 519
 
 /* include/linux/fs.h */
 #define ATTR_MODE 0x1

@@ -100,4 +100,13 @@ static inline bool maybe_watched(uint64_t super, const void *inode)
 	return maybe_watched_for(super, inode, true);
 }
 
+static inline bool text_begins_with(const char *text, const char *with)
+{
+	while (*with) {
+		if (*text++ != *with++)
+			return false;
+	}
+	return true;
+}
+
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The hooks on mounts: what is mounted in a container's own name space may hide, or take away, what a rule names. */
+#include "guard/attempt.h"
 #include "guard/judge.h"
 #include "guard/view.h"
 
@@ -66,12 +67,11 @@ int guard_sb_mount(const char *name, const struct kernel_path *path, const char 
 		   unsigned long flags, void *data)
 {
 	uint64_t space = known_space(path->mnt);
-	int r;
+	const void *remount = flags & MS_REMOUNT ? vfsmount_super(path->mnt) : NULL;
+	int r = attempt_mount(type, data, remount);
 
-	(void)type;
-	(void)data;
-	if (likely(!space) || is_harmless(path, flags))
-		return 0;
+	if (r || likely(!space) || is_harmless(path, flags))
+		return r;
 	r = judge_mount(space, path->dentry);
 	return r || !(flags & MS_MOVE) ? r : judge_moved(name);
 }

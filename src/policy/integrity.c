@@ -39,6 +39,7 @@ static const char *const attempts[] = {
 	[GUARD_ATTEMPT_LOOP] = "loop",
 	[GUARD_ATTEMPT_VFIO] = "vfio",
 	[GUARD_ATTEMPT_EXE_FILE] = "exe-file",
+	[GUARD_ATTEMPT_RELEASE_AGENT] = "release-agent",
 };
 static_assert(ARRAY_SIZE(attempts) == GUARD_N_ATTEMPTS, "a name for each");
 
@@ -63,6 +64,7 @@ static const char *const attempt_rules[] = {
 	[GUARD_ATTEMPT_LOOP] = "guest-integrity/device-mapper",
 	[GUARD_ATTEMPT_VFIO] = "guest-integrity/pci",
 	[GUARD_ATTEMPT_EXE_FILE] = "guest-integrity/ptrace",
+	[GUARD_ATTEMPT_RELEASE_AGENT] = "guest-integrity/escapes",
 };
 static_assert(ARRAY_SIZE(attempt_rules) == GUARD_N_ATTEMPTS, "a rule for each");
 

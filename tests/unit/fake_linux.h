@@ -96,6 +96,7 @@ struct mnt_namespace {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 };
 
 struct mount {
@@ -149,6 +150,19 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+struct file_system_type {
+	const char *name;
+};
+
+struct fs_context {
+	struct file_system_type *fs_type;
+	void *log; /* log.log */
+};
+
+struct fs_parameter {
+	const char *key;
+};
+
 struct bpf_prog {
 	uint32_t type, expected_attach_type;
 };
@@ -198,6 +212,10 @@ __attribute__((used, noinline)) static void fields(void)
 	SYMBOL("field.cgroup.self.parent", offsetof(struct cgroup, self.parent));
 	FIELD(cgroup_subsys_state, cgroup);
 	FIELD(kernfs_node, id);
+	FIELD(fs_context, fs_type);
+	SYMBOL("field.fs_context.log.log", offsetof(struct fs_context, log));
+	FIELD(file_system_type, name);
+	FIELD(fs_parameter, key);
 	FIELD(bpf_prog, type);
 	FIELD(bpf_prog, expected_attach_type);
 	SYMBOL("enumerator.LOCKDOWN_DEV_MEM", 2);
@@ -220,6 +238,7 @@ __attribute__((used, noinline)) static void fields(void)
 	FIELD(vm_area_struct, vm_file);
 	FIELD(vm_area_struct, vm_flags);
 	FIELD(vfsmount, mnt_root);
+	FIELD(vfsmount, mnt_sb);
 	FIELD(mount, mnt);
 	FIELD(mount, mnt_ns);
 	FIELD(task_struct, fs);
@@ -582,6 +601,7 @@ static void fake_start(void)
 		fake.proxies[i].mnt_ns = &fake.spaces[i];
 		fake.mounts[i].mnt_ns = &fake.spaces[i];
 		fake.mounts[i].mnt.mnt_root = fake.roots[0];
+		fake.mounts[i].mnt.mnt_sb = &fake.supers[0];
 	}
 	fake.fs.root = (struct path){ &fake.mounts[1].mnt, fake.roots[0] };
 	fake.cred = (struct cred){ 1000, 1001, 1002, 1003 };

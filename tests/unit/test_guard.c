@@ -2045,6 +2045,56 @@ static void test_bpf_program(void **state)
 }
 
 /* Any instance of a kernel's file system, by names from its root; for the guest, and for containers. */
+static int mount_with(const char *type, const char *options, unsigned long flags)
+{
+	const struct kernel_path path = { &fake.mounts[0].mnt, fake.roots[0] };
+	char page[4096] = "";
+
+	snprintf(page, sizeof(page), "%s", options);
+	return guard_sb_mount("none", &path, type, flags, page);
+}
+
+static int set_option(const char *type, const char *key, bool by_mount)
+{
+	struct file_system_type system = { type };
+	struct fs_context context = { &system, by_mount ? NULL : &context };
+	struct fs_parameter parameter = { key };
+
+	return guard_fs_context_parse_param(&context, &parameter);
+}
+
+static void test_release_agent(void **state)
+{
+	struct super_block cgroups = { .s_magic = CGROUP_SUPER_MAGIC };
+	char full[4096];
+
+	(void)state;
+	audit_guest_deny_containers(GUARD_ATTEMPT_RELEASE_AGENT);
+	assert_int_equal(mount_with("cgroup", "none,name=x", 0), 0);
+	assert_int_equal(mount_with("cgroup", "none,name=release_agent", 0), 0);
+	assert_int_equal(mount_with("tmpfs", "release_agent=/x", 0), 0);
+	assert_int_equal(mount_with("cgroup2", "release_agent=/x", 0), 0);
+	assert_int_equal(mount_with(NULL, "release_agent=/x", 0), 0);
+	assert_int_equal(mount_with("cgroup", "none,release_agent=/x", 0), -EPERM);
+	attempted(GUARD_ATTEMPT_RELEASE_AGENT, GUARD_BY_CONTAINER, true);
+	assert_int_equal(mount_with(NULL, "release_agent=/x", MS_REMOUNT), 0); /* of another kind */
+	fake.mounts[0].mnt.mnt_sb = &cgroups;
+	assert_int_equal(mount_with(NULL, "release_agent=/x", MS_REMOUNT), -EPERM);
+	attempted(GUARD_ATTEMPT_RELEASE_AGENT, GUARD_BY_CONTAINER, true);
+	memset(full, 'x', sizeof(full)); /* no NUL at all: the walk ends with the page */
+	full[sizeof(full) - 1] = ',';
+	assert_false(has_release_agent(full));
+
+	assert_int_equal(set_option("cgroup", "release_agent", false), -EPERM);
+	attempted(GUARD_ATTEMPT_RELEASE_AGENT, GUARD_BY_CONTAINER, true);
+	assert_int_equal(set_option("cgroup", "release_agent", true), -ENOPARAM);
+	assert_int_equal(set_option("cgroup", "name", false), -ENOPARAM);
+	assert_int_equal(set_option("cgroup2", "release_agent", false), -ENOPARAM);
+	be_of_guest();
+	assert_int_equal(mount_with("cgroup", "release_agent=/x", 0), 0);
+	attempted(GUARD_ATTEMPT_RELEASE_AGENT, GUARD_BY_GUEST, false);
+}
+
 static void test_pseudo(void **state)
 {
 	struct guard_entry base = { .key = GUARD_PSEUDO_SUPER(PROC_SUPER_MAGIC) | GUARD_KEY_BASE };
@@ -2167,6 +2217,7 @@ int main(void)
 		TEST(test_truncating_open),
 		TEST(test_passed),
 		TEST(test_ioctl),
+		TEST(test_release_agent),
 		TEST(test_mmap),
 		TEST(test_both),
 		TEST(test_exceptions),

@@ -65,6 +65,8 @@ static const struct {
 	{ "bpf_prog", "guard_bpf_prog", "bpf_prog", true },
 	{ "ptrace_access_check", "guard_ptrace_access_check", "task_struct .", false },
 	{ "task_prctl", "guard_task_prctl", ". . . . .", false },
+	{ "fs_context_parse_param", "guard_fs_context_parse_param", "fs_context fs_parameter",
+	  false },
 	{ "file_open", "guard_file_open", "file", false },
 };
 #define N_HOOKS (ARRAY_SIZE(lsm_hooks) + 1) /* and the shepherd */
@@ -335,7 +337,7 @@ static void test_find(void **state)
 	memcpy(before, bytes, RAM_SIZE);
 	assert_int_equal(find(&hooks, NULL), 0);
 	assert_memory_equal(before, bytes, RAM_SIZE);
-	assert_int_equal(N_HOOKS, 33);
+	assert_int_equal(N_HOOKS, 34);
 	assert_int_equal(hooks.n, N_HOOKS);
 	for (size_t i = 0; i < ARRAY_SIZE(lsm_hooks); i++)
 		check_node(&hooks, i);
