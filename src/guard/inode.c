@@ -176,10 +176,35 @@ int guard_inode_setattr_idmapped(void *idmap, void *dentry, void *attributes)
 	return guard_inode_setattr(dentry, attributes);
 }
 
-int guard_inode_setxattr(void *user_namespace, void *dentry)
+/*
+ * What overlayfs keeps in a layer: that a directory hides, or stands for, one of another layer. To set it is to take away
+ * all that the overlay has below that directory, as renaming it would.
+ */
+static bool is_of_overlay(const char *name)
 {
+	static const char trusted[] = "trusted.overlay.", user[] = "user.overlay.";
+
+	return text_begins_with(name, trusted) || text_begins_with(name, user);
+}
+
+static int judge_layer(const void *dentry)
+{
+	const void *inode = dentry_inode(dentry);
+	struct attempt attempt = { .operations = GUARD_OP_RENAME };
+
+	attempt.subject = entry_of(dentry, inode);
+	attempt.subject.hides = true;
+	return judge(&attempt, NULL);
+}
+
+int guard_inode_setxattr(void *user_namespace, void *dentry, const char *name)
+{
+	int r = judge_inode(dentry, GUARD_OP_XATTR);
+
 	(void)user_namespace;
-	return judge_inode(dentry, GUARD_OP_XATTR);
+	return r || !is_directory(dentry_inode(dentry)) || !is_of_overlay(name)
+		       ? r
+		       : judge_layer(dentry);
 }
 
 /* Overlayfs brings the file from a lower layer to the upper. */

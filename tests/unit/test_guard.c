@@ -597,14 +597,32 @@ static void test_attributes(void **state)
 			told(rows[i].operation, rows[i].operation);
 		nothing_told();
 	}
-	assert_int_equal(guard_inode_setxattr(NULL, file), -EPERM);
+	assert_int_equal(guard_inode_setxattr(NULL, file, "user.x"), -EPERM);
 	told(XATTR, XATTR);
 	assert_int_equal(guard_inode_copy_up(file), -EPERM);
 	told(COPY_UP, COPY_UP);
 	assert_int_equal(set_attributes(fake_missing("gone"), ATTR_MODE), 0);
 	watch_file(file, 0, WRITE | XATTR);
-	assert_int_equal(guard_inode_setxattr(NULL, file), 0);
+	assert_int_equal(guard_inode_setxattr(NULL, file, "user.x"), 0);
 	told(XATTR, 0);
+}
+
+/* A layer's directory that is said to hide, or to stand for, one of another layer takes away what is below. */
+static void test_layer_directory(void **state)
+{
+	struct dentry *root = fake_at("base/"), *above = fake_at("base/etc/"),
+		      *beside = fake_at("base/srv/"), *file = fake_at("base/etc/passwd");
+
+	(void)state;
+	watch_name(root, "etc/passwd", RENAME, RENAME);
+	assert_int_equal(guard_inode_setxattr(NULL, above, "trusted.overlay.opaque"), -EPERM);
+	told(RENAME, RENAME);
+	assert_int_equal(guard_inode_setxattr(NULL, above, "user.overlay.redirect"), -EPERM);
+	told(RENAME, RENAME);
+	assert_int_equal(guard_inode_setxattr(NULL, above, "trusted.overlayed"), 0);
+	assert_int_equal(guard_inode_setxattr(NULL, beside, "trusted.overlay.opaque"), 0);
+	assert_int_equal(guard_inode_setxattr(NULL, file, "trusted.overlay.opaque"), 0);
+	nothing_told();
 }
 
 static int open_truncating(struct dentry *dentry, uint32_t mode)
@@ -1479,7 +1497,7 @@ static unsigned int count_refusals(struct dentry *dentry, struct dentry *missing
 	n += guard_inode_unlink(directory, dentry) != 0;
 	n += rename_to(dentry, source) != 0;
 	n += set_attributes(dentry, ATTR_MODE) != 0;
-	n += guard_inode_setxattr(NULL, dentry) != 0;
+	n += guard_inode_setxattr(NULL, dentry, "user.x") != 0;
 	n += guard_inode_copy_up(dentry) != 0;
 	n += guard_sb_mount("", &path, "", 0, NULL) != 0;
 	n += guard_move_mount(&path, &path) != 0;
@@ -2027,24 +2045,6 @@ static void test_exe_file(void **state)
 	attempted(GUARD_ATTEMPT_EXE_FILE, GUARD_BY_GUEST, false);
 }
 
-static void test_bpf_program(void **state)
-{
-	struct bpf_prog program = { .type = 2 }; /* kprobe */
-
-	(void)state;
-	the_vault()->attempts_deny[1] = 1u << GUARD_ATTEMPT_BPF_PROGRAM;
-	assert_int_equal(guard_bpf_prog(&program), 0);
-	program.type = BPF_PROG_TYPE_LSM;
-	assert_int_equal(guard_bpf_prog(&program), -EPERM);
-	attempted(GUARD_ATTEMPT_BPF_PROGRAM, GUARD_BY_CONTAINER, true);
-	program.type = BPF_PROG_TYPE_TRACING;
-	assert_int_equal(guard_bpf_prog(&program), 0);
-	program.expected_attach_type = BPF_MODIFY_RETURN;
-	assert_int_equal(guard_bpf_prog(&program), -EPERM);
-	attempted(GUARD_ATTEMPT_BPF_PROGRAM, GUARD_BY_CONTAINER, true);
-}
-
-/* Any instance of a kernel's file system, by names from its root; for the guest, and for containers. */
 static int mount_with(const char *type, const char *options, unsigned long flags)
 {
 	const struct kernel_path path = { &fake.mounts[0].mnt, fake.roots[0] };
@@ -2095,6 +2095,24 @@ static void test_release_agent(void **state)
 	attempted(GUARD_ATTEMPT_RELEASE_AGENT, GUARD_BY_GUEST, false);
 }
 
+static void test_bpf_program(void **state)
+{
+	struct bpf_prog program = { .type = 2 }; /* kprobe */
+
+	(void)state;
+	the_vault()->attempts_deny[1] = 1u << GUARD_ATTEMPT_BPF_PROGRAM;
+	assert_int_equal(guard_bpf_prog(&program), 0);
+	program.type = BPF_PROG_TYPE_LSM;
+	assert_int_equal(guard_bpf_prog(&program), -EPERM);
+	attempted(GUARD_ATTEMPT_BPF_PROGRAM, GUARD_BY_CONTAINER, true);
+	program.type = BPF_PROG_TYPE_TRACING;
+	assert_int_equal(guard_bpf_prog(&program), 0);
+	program.expected_attach_type = BPF_MODIFY_RETURN;
+	assert_int_equal(guard_bpf_prog(&program), -EPERM);
+	attempted(GUARD_ATTEMPT_BPF_PROGRAM, GUARD_BY_CONTAINER, true);
+}
+
+/* Any instance of a kernel's file system, by names from its root; for the guest, and for containers. */
 static void test_pseudo(void **state)
 {
 	struct guard_entry base = { .key = GUARD_PSEUDO_SUPER(PROC_SUPER_MAGIC) | GUARD_KEY_BASE };
@@ -2199,6 +2217,7 @@ int main(void)
 		TEST(test_devices),
 		TEST(test_ptrace),
 		TEST(test_exe_file),
+		TEST(test_release_agent),
 		TEST(test_bpf_program),
 		TEST(test_pseudo),
 		TEST(test_reads_elsewhere),
@@ -2214,10 +2233,10 @@ int main(void)
 		TEST(test_symlink),
 		TEST(test_link),
 		TEST(test_attributes),
+		TEST(test_layer_directory),
 		TEST(test_truncating_open),
 		TEST(test_passed),
 		TEST(test_ioctl),
-		TEST(test_release_agent),
 		TEST(test_mmap),
 		TEST(test_both),
 		TEST(test_exceptions),
