@@ -17,6 +17,7 @@ An attack is a file attack/TIER/NAME, whose comment says:
   expect with deny:  the same where `guest-integrity` refuses the guest's own processes, too
   unguarded:         `works` (if left out), `fails, REASON`, `untried, REASON`: what becomes of it without a guard
   limit, target, events: seconds; the box aimed at by `guest`; how many events there have to be
+  ruins: the guest   where it is let happen: such attacks come last
   host: reload       meanwhile the host loads the policy again and again
 and which has the functions attack, and if needed prepare, aim (true if the attacker has what he wanted: asked of the guest
 itself, never of an event) and undo. What can be expected:
@@ -316,7 +317,8 @@ class Suite:
 
     def run_rows(self, policy):
         """Under one policy. Attacks whose guest is gone are told so, and are not tried again."""
-        left = [(a, e) for a in self.attacks for p, e in a.expectations() if p == policy]
+        left = sorted(((a, e) for a in self.attacks for p, e in a.expectations() if p == policy),
+                      key=lambda row: "ruins" in row[0].head and policy == "default")
         while left:
             with Guard(self.guest, self.work) as guard:
                 why = guard.load(policy)
@@ -363,7 +365,11 @@ class Suite:
                 outcome = "FAILED: the guard told nothing of the end mark" if events is None else \
                     verdict(attack, expected, answers, events)
             except GuestGone as gone:
-                self.add(attack, policy, expected, f"FAILED: the guest was gone: {gone}", answers, [])
+                events = guard.new_lines()
+                outcome = f"FAILED: the guest was gone: {gone}"
+                if "ruins" in attack.head: # it was told before it took effect, and then nothing worked any more
+                    outcome = verdict(attack, expected, {"aim": "missed"}, events)
+                self.add(attack, policy, expected, outcome, {"said": "the guest came to a stand"}, events)
                 raise
         self.add(attack, policy, expected, outcome, answers, events or [])
 
@@ -380,7 +386,7 @@ class Suite:
         try:
             if not self.arguments.no_control:
                 self.run_control()
-            for policy in ("default", "guest: deny"):
+            for policy in ("guest: deny", "default"): # what is let happen may ruin the guest
                 self.run_rows(policy)
         finally:
             self.guest.stop()

@@ -6,7 +6,7 @@ facts=/run/attack
 export PATH=$here/bin:$PATH
 
 # What rules guard, in each box, as seen in the box; and in the upper layer's own directory, relative to it.
-guarded=(/etc/passwd /etc /guarded /guarded/upper /guarded/secret /guarded/kept /guarded/named /guarded/tree
+guarded=(/etc/passwd /etc /image/file /guarded /guarded/upper /guarded/secret /guarded/kept /guarded/named /guarded/tree
     /guarded/tree/a /guarded/tree/a/b /data /data/file)
 
 # use BOX: sets box, id, pid, upper, merged, lower, volume, block (of /guarded/upper, on the disk).

@@ -396,6 +396,30 @@ static int attach_tree(int n, char **args)
 		       : 0;
 }
 
+/* fs-mount TYPE DIRECTORY OPTION[=VALUE]...: by the newer calls, one option after the other. */
+static int mount_by_context(int n, char **args)
+{
+	int context = (int)syscall(SYS_fsopen, args[0], 0), mount;
+
+	if (context < 0)
+		return fail("fsopen");
+	for (int i = 2; i < n; i++) {
+		char *value = strchr(args[i], '=');
+
+		if (value)
+			*value++ = '\0';
+		if (syscall(SYS_fsconfig, context, value ? 1 : 0 /* a string, a flag */, args[i],
+			    value, 0) < 0)
+			return fail("fsconfig");
+	}
+	if (syscall(SYS_fsconfig, context, 6 /* CMD_CREATE */, NULL, NULL, 0) < 0)
+		return fail("fsconfig: create");
+	mount = (int)syscall(SYS_fsmount, context, 0, 0);
+	if (mount < 0 || syscall(SYS_move_mount, mount, "", AT_FDCWD, args[1], 4) < 0)
+		return fail("fsmount, move_mount");
+	return 0;
+}
+
 static int host_name(int n, char **args)
 {
 	(void)n;
@@ -426,6 +450,7 @@ const struct verb content_verbs[] = {
 	{ "acct", 1, account },
 	{ "swapon", 1, swap_on },
 	{ "move-mount", 2, attach_tree },
+	{ "fs-mount", 2, mount_by_context },
 	{ "hostname", 1, host_name },
 	{ NULL, 0, NULL },
 };
