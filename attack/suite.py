@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The attack suite: tries in real guests what an attacker would, and judges by what the guest is like afterwards.
 
-usage: attack/run [--tier T]... [--only GLOB]... [--no-control] [--kernel K] [--vm NAME] [--work DIR]
+usage: attack/run [--tier T]... [--only GLOB]... [--no-control] [--keep-control] [--kernel K] [--vm NAME] [--work DIR]
   --tier        container, root, kernel, races; else all
   --only        rows whose TIER/NAME matches; ONLY in the environment is the same, blanks between
   --no-control  leave out the run without a guard, which shows that each attack works where nothing guards
+  --keep-control  the same for attacks that had that run before, and whose file is as it was then
   --vm          a VM of the lab that runs (with --docker) and stays, for working on attacks
   --work        where events and logs are kept (BUILD/attack)
 Leaves BUILD/attack/results.tsv (BUILD is "build"); rows that were not run this time keep their last outcome.
@@ -30,6 +31,7 @@ itself, never of an event) and undo. What can be expected:
 
 import argparse
 import fnmatch
+import hashlib
 import json
 import os
 import pathlib
@@ -245,7 +247,7 @@ def told(events):
 
 
 def parse_answers(text):
-    return dict(line.split("=", 1) for line in text.splitlines() if re.match(r"[a-z]+=", line))
+    return dict(line.split("=", 1) for line in text.splitlines() if re.match(r"[a-z_]+=", line))
 
 
 def verdict(attack, expected, answers, events):
@@ -270,13 +272,39 @@ def verdict(attack, expected, answers, events):
     return f"FAILED: attack/suite.py does not know what `{expected}` is"
 
 
+class Control:
+    """BUILD/attack/control.tsv: what became of each attack without a guard. It is kept as long as the attack's file stays."""
+
+    def __init__(self, path):
+        self.path, self.rows = path, {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                name, digest, as_said, words = line.split("\t")
+                self.rows[name] = (digest, as_said, words)
+
+    @staticmethod
+    def digest(attack):
+        return hashlib.sha256(attack.path.read_bytes()).hexdigest()[:16]
+
+    def of(self, attack):
+        """(words, was it as the attack's comment says?), or None."""
+        digest, as_said, words = self.rows.get(attack.full_name, (None, None, None))
+        return (words, as_said == "yes") if digest == self.digest(attack) else None
+
+    def add(self, attack, words, as_said):
+        words = re.sub(r"[^ -~]+", " ", words)
+        self.rows[attack.full_name] = (self.digest(attack), "yes" if as_said else "no", words)
+        self.path.write_text("".join(f"{n}\t" + "\t".join(r) + "\n" for n, r in sorted(self.rows.items())), encoding="utf-8")
+
+
 class Suite:
     """The rows of the container and root tiers, in one guest after the other."""
 
     def __init__(self, arguments, attacks, results):
         self.arguments, self.attacks, self.results = arguments, attacks, results
         self.work = arguments.work
-        self.guest, self.n, self.control = None, 0, {}
+        self.guest, self.n = None, 0
+        self.control = Control(arguments.work / "control.tsv")
 
     def start_guest(self):
         if self.guest:
@@ -300,20 +328,21 @@ class Suite:
     def run_control(self):
         for attack in self.attacks:
             if attack.unguarded.startswith("untried"):
-                self.control[attack.full_name] = (attack.unguarded, True)
+                self.control.add(attack, attack.unguarded, True)
+                continue
+            if self.arguments.keep_control and self.control.of(attack):
                 continue
             try:
                 _, answers = self.run_one(attack, False)
             except GuestGone as gone:
-                self.control[attack.full_name] = (f"the guest was gone: {gone}", False)
+                self.control.add(attack, f"the guest was gone: {gone}", False)
                 self.start_guest()
                 continue
             works = answers.get("aim") == "reached"
             wanted = attack.unguarded.startswith("works")
             words = "works" if works else f"fails ({answers.get('said', '')[:100]})"
-            self.control[attack.full_name] = (words if works == wanted else f"{words}, but should be: {attack.unguarded}",
-                                              works == wanted)
-            say(f"{attack.full_name}, unguarded: {self.control[attack.full_name][0]}")
+            self.control.add(attack, words if works == wanted else f"{words}, but should be: {attack.unguarded}", works == wanted)
+            say(f"{attack.full_name}, unguarded: {self.control.of(attack)[0]}")
 
     def run_rows(self, policy):
         """Under one policy. Attacks whose guest is gone are told so, and are not tried again."""
@@ -374,7 +403,7 @@ class Suite:
         self.add(attack, policy, expected, outcome, answers, events or [])
 
     def add(self, attack, policy, expected, outcome, answers, events):
-        unguarded, as_said = self.control.get(attack.full_name, ("untried this time", True))
+        unguarded, as_said = self.control.of(attack) or ("untried", True)
         if not as_said and not outcome.startswith("FAILED"):
             outcome = f"FAILED: without a guard it {unguarded}"
         evidence = "; ".join(x for x in (answers.get("said"), told(events), f"unprepared: {answers['unprepared']}"
@@ -457,6 +486,7 @@ def main():
     parser.add_argument("--tier", action="append", choices=TIERS)
     parser.add_argument("--only", action="append", default=os.environ.get("ONLY", "").split())
     parser.add_argument("--no-control", action="store_true")
+    parser.add_argument("--keep-control", action="store_true")
     parser.add_argument("--kernel", default=os.environ.get("KERNEL", "6.1-cloud"))
     parser.add_argument("--vm")
     parser.add_argument("--work", type=pathlib.Path, default=BUILD / "attack")
