@@ -65,15 +65,17 @@ def time_of(event):
         tzinfo=datetime.timezone.utc).timestamp()
 
 
-def is_alarm(event):
-    return "notice" in event and event["notice"] not in ("container-unguarded", "open-descriptor", "records-lost", "cache-full")
+def is_alarm(event, of_mailbox):
+    """Abuse of the mailbox is told for a while: it may be an earlier row's."""
+    others = ("container-unguarded", "open-descriptor", "records-lost", "cache-full", *([] if of_mailbox else ["mailbox-abused"]))
+    return "notice" in event and event["notice"] not in others
 
 
 class KernelGuest:
     """A guest with one box, guarded."""
 
     def __init__(self, arguments, kernel, trap):
-        self.work = arguments.work
+        self.work, self.said_before = arguments.work, 0
         self.marks = Marks(self.work / "marks.sock")
         options = ["--docker", "--memory", "1024", *(["--trap"] if trap else []), "--extra",
                    f"-chardev socket,id=mark,path={self.marks.path} -device isa-debugcon,iobase=0xe9,chardev=mark"]
@@ -101,15 +103,18 @@ class KernelGuest:
         return False
 
     def serial(self):
+        """What the console has said since the attack began."""
         try:
-            return (self.guest.dir / "serial.log").read_text(errors="replace")
+            return (self.guest.dir / "serial.log").read_text(errors="replace")[self.said_before:]
         except OSError:
             return ""
 
     def attack(self, attack):
         """(answers, events, milliseconds to the first alarm or None)."""
+        of_mailbox = attack.name.endswith("mailbox")
         self.guard.new_lines()
         n = len(self.marks.times)
+        self.said_before += len(self.serial())
         try:
             text = self.guest.run("bash", "-c", SCRIPT, "attack", attack.head["how"], timeout=120, check=False)
             answers = suite.parse_answers(text)
@@ -118,10 +123,10 @@ class KernelGuest:
         events, until = [], time.monotonic() + 6
         while True:
             events += self.guard.new_lines()
-            if any(map(is_alarm, events)) or time.monotonic() > until:
+            if any(is_alarm(e, of_mailbox) for e in events) or time.monotonic() > until:
                 break
             time.sleep(0.1)
-        alarms = [time_of(e) for e in events if is_alarm(e)]
+        alarms = [time_of(e) for e in events if is_alarm(e, of_mailbox)]
         when = self.marks.times[n] if len(self.marks.times) > n else None
         ms = (min(alarms) - when) * 1000 if alarms and when else None
         return answers, events, ms
@@ -148,7 +153,8 @@ def verdict(expected, answers, events, ms, left, serial):
         return f"FAILED: the module could not do it: {answers.get('said', '')}"
     if expected.startswith("not promised"):
         noticed = f", and was noticed after {ms:.0f} ms" if ms is not None else ", and was not noticed"
-        return f"not promised: it {'worked' if answers.get('aim') == 'reached' or answers.get('open') == 'yes' else 'failed'}{noticed}"
+        worked = answers.get("aim") == "reached" or answers.get("open") == "yes" or answers.get("worked") == "1"
+        return f"not promised: it {'worked' if worked else 'failed'}{noticed}"
     if left:
         return f"FAILED: {left}"
     if expected == "held":
@@ -208,6 +214,6 @@ def run(arguments, attacks, results):
     for kernel in sorted({a.head.get("kernel", arguments.kernel) for a in attacks}):
         for policy in ("sentry", "trap"):
             rows = [(a, p, e) for a in attacks if a.head.get("kernel", arguments.kernel) == kernel
-                    for p, e in a.expectations() if p == policy]
+                    for p, e in a.expectations() if p == policy and (not arguments.missing or results.lacks(a, p))]
             if rows:
                 run_all(arguments, kernel, policy == "trap", rows, results)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The attack suite: tries in real guests what an attacker would, and judges by what the guest is like afterwards.
 
-usage: attack/run [--tier T]... [--only GLOB]... [--no-control] [--keep-control] [--kernel K] [--vm NAME] [--work DIR]
+usage: attack/run [--tier T]... [--only GLOB]... [--no-control] [--keep-control] [--missing] [--kernel K] [--vm NAME] [--work DIR]
   --tier        container, root, kernel, races; else all
   --only        rows whose TIER/NAME matches; ONLY in the environment is the same, blanks between
   --no-control  leave out the run without a guard, which shows that each attack works where nothing guards
   --keep-control  the same for attacks that had that run before, and whose file is as it was then
+  --missing     only rows that failed, or have no outcome
   --vm          a VM of the lab that runs (with --docker) and stays, for working on attacks
   --work        where events and logs are kept (BUILD/attack)
 Leaves BUILD/attack/results.tsv (BUILD is "build"); rows that were not run this time keep their last outcome.
@@ -317,6 +318,9 @@ class Suite:
         self.guest.run("bash", "/root/attack/stage", *(["--missing"] if self.arguments.vm else []), *boxes, timeout=900)
         say(f"a guest with {len(boxes)} containers after {time.monotonic() - started:.0f} s")
 
+    def wanted(self, attack, policy):
+        return not self.arguments.missing or self.results.lacks(attack, policy)
+
     def run_one(self, attack, guarded):
         self.n += 1
         mark = f"{os.getpid()}-{self.n}"
@@ -346,7 +350,7 @@ class Suite:
 
     def run_rows(self, policy):
         """Under one policy. Attacks whose guest is gone are told so, and are not tried again."""
-        left = sorted(((a, e) for a in self.attacks for p, e in a.expectations() if p == policy),
+        left = sorted(((a, e) for a in self.attacks for p, e in a.expectations() if p == policy and self.wanted(a, p)),
                       key=lambda row: "ruins" in row[0].head and policy == "default")
         while left:
             with Guard(self.guest, self.work) as guard:
@@ -442,6 +446,11 @@ class Results:
         say(f"{mark} {attack.full_name} ({policy}): {outcome} [{row[7][:160]}]")
         self.write()
 
+    def lacks(self, attack, policy):
+        """Has it no outcome, or failed?"""
+        row = self.rows.get((attack.tier, attack.name, policy))
+        return row is None or row[5].startswith("FAILED")
+
     def write(self):
         order = {tier: i for i, tier in enumerate(TIERS)}
         rows = sorted(self.rows.values(), key=lambda r: (order.get(r[0], 9), r[1], r[2]))
@@ -488,6 +497,7 @@ def main():
     parser.add_argument("--no-control", action="store_true")
     parser.add_argument("--keep-control", action="store_true")
     parser.add_argument("--kernel", default=os.environ.get("KERNEL", "6.1-cloud"))
+    parser.add_argument("--missing", action="store_true")
     parser.add_argument("--vm")
     parser.add_argument("--work", type=pathlib.Path, default=BUILD / "attack")
     arguments = parser.parse_args()
@@ -501,6 +511,8 @@ def main():
     everything = [(a.tier, a.name, p) for a in find_attacks(TIERS, []) for p, _ in a.expectations()]
     results.keep_only(everything)
     build_guest_files(attacks)
+    if arguments.missing:
+        attacks = [a for a in attacks if any(results.lacks(a, p) for p, _ in a.expectations())]
     first = [a for a in attacks if a.tier != "kernel"]
     if first:
         Suite(arguments, first, results).run()
