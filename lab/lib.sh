@@ -213,7 +213,7 @@ launch_qemu() {
     devices=$(guard_devices "$name")
     [ -z "${OUTGUARD_LAB_RAM:-}" ] || devices=${devices/id=outguard-ram,/id=outguard-ram,$OUTGUARD_LAB_RAM,}
     eval "machine=($devices)"
-    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false $accel_cmdline $vm_append"
+    cmdline="console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet loglevel=5 panic=-1 systemd.show_status=false $accel_cmdline $vm_append ${OUTGUARD_LAB_APPEND:-}"
     [ -z "$vm_docker" ] || cmdline+=" systemd.wants=docker.service"
     # Writes go to a file that is in no directory, and so is gone with QEMU.
     if [ -e "$(disk_dir)/base.raw" ]; then
