@@ -86,10 +86,15 @@ static void leave_out(struct selection *selection, uint64_t gpa)
 	selection->left_out[selection->n_left_out++] = gpa / PAGE;
 }
 
+static bool under_kvm(const struct session *session)
+{
+	return strcmp(machine_accelerator(session->machine), "kvm") == 0;
+}
+
 static int select_words(const struct session *session, struct selection *ret)
 {
 	const struct anchors *anchors = sentry_anchors(session->sentry);
-	bool tables = strcmp(machine_accelerator(session->machine), "kvm") != 0;
+	bool tables = !under_kvm(session);
 
 	*ret = (struct selection){
 		.words = calloc(anchors->n + 1, sizeof(*ret->words)),
@@ -208,6 +213,10 @@ static void note_time(struct traps *traps, uint64_t since_ns)
 	traps->n_told++;
 }
 
+/*
+ * While the guest takes interrupts, KVM has a thread of the host's kernel fault a page in, and the vCPU waits for it
+ * (kvm_can_do_async_pf): there, a thread that is no vCPU's does not mean a device.
+ */
 static void compose(const struct session *session, const struct event_notice *notice, uint64_t word,
 		    char *buf, size_t size)
 {
@@ -221,7 +230,8 @@ static void compose(const struct session *session, const struct event_notice *no
 	n = snprintf(buf, size, "from inside the guest's kernel somebody %s: %.300s",
 		     notice->before ? "is about to write over" : "has written over", place.what);
 	if (writer->vcpu < 0)
-		snprintf(buf + n, size - (size_t)n, ", by a device");
+		snprintf(buf + n, size - (size_t)n, ", by %sa device",
+			 under_kvm(session) ? "a vCPU or " : "");
 	else if (writer->pid)
 		snprintf(buf + n, size - (size_t)n, ", on vCPU %d, in process %u (%s)",
 			 writer->vcpu, writer->pid, writer->name);
