@@ -6,7 +6,7 @@ usage: attack/run [--tier T]... [--only GLOB]... [--no-control] [--keep-control]
   --only        rows whose TIER/NAME matches; ONLY in the environment is the same, blanks between
   --no-control  leave out the run without a guard, which shows that each attack works where nothing guards
   --keep-control  the same for attacks that had that run before, and whose file is as it was then
-  --missing     only rows that failed, or have no outcome
+  --missing     only rows that failed, have no outcome, or another promise since
   --vm          a VM of the lab that runs (with --docker) and stays, for working on attacks
   --work        where events and logs are kept (BUILD/attack)
 Leaves BUILD/attack/results.tsv (BUILD is "build"); rows that were not run this time keep their last outcome.
@@ -447,9 +447,9 @@ class Results:
         self.write()
 
     def lacks(self, attack, policy):
-        """Has it no outcome, or failed?"""
+        """Has it no outcome, failed, or was something else expected then?"""
         row = self.rows.get((attack.tier, attack.name, policy))
-        return row is None or row[5].startswith("FAILED")
+        return row is None or row[5].startswith("FAILED") or row[4] != dict(attack.expectations())[policy][:400]
 
     def write(self):
         order = {tier: i for i, tier in enumerate(TIERS)}
