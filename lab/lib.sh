@@ -391,7 +391,7 @@ guest_run() {
     [ $status = 255 ] || return $status
     # ssh says 255 for its own failures too.
     vm_alive "$dir" || guest_stopped "$dir"
-    "${ssh_to_guest[@]}" -O check 2>/dev/null || die "the connection to the guest broke"
+    "${ssh_to_guest[@]}" -O check 2>/dev/null || { show_serial "$dir"; die "the connection to the guest broke; its console is above"; }
     return 255
 }
 ssh_tty=()
