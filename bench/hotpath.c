@@ -3,7 +3,7 @@
  * The guard's way through an open that nobody watches, instruction by instruction: build/guard.o itself is linked in, with fields and vault
  * of our own, and its hook is called by a child that is traced step by step.
  *
- *	hotpath		prints "way NAME", then the offset of each instruction in guard_file_open(), in hexadecimal, one a line
+ *	hotpath		prints "way NAME", then the offset of each instruction from guard_file_open(), in hexadecimal, one a line
  *
  * Instructions outside of guard.o (the return thunk, the call) are not printed.
  */
@@ -25,12 +25,19 @@
 #define F_INODE 32
 #define I_SB 40
 #define I_INO 64
+#define I_MODE 72
+#define F_FLAGS 48
+#define F_MODE 52
 
 /* What the host resolves when it arms: fields are symbols whose value is an offset. */
 #define FIELD(name, value) __asm__(".globl \"" name "\"\n.set \"" name "\", " #value)
 FIELD("field.file.f_inode", 32);
 FIELD("field.inode.i_sb", 40);
 FIELD("field.inode.i_ino", 64);
+FIELD("field.inode.i_mode", 72);
+FIELD("field.file.f_flags", 48);
+FIELD("field.file.f_mode", 52);
+FIELD("field.super_block.s_magic", 0);
 __asm__(".pushsection .bss\n.balign 4096\n.globl vault\nvault: .skip 8 << 20\n"
 	".globl mailbox\nmailbox: .skip 4 << 20\n.popsection");
 __asm__(".pushsection .text\n.globl __x86_return_thunk\n__x86_return_thunk: ret\n.popsection");
@@ -53,7 +60,15 @@ static struct guard_entry *place_of(uint64_t key, uint64_t ino)
 	return entries + (GUARD_HASH(key, ino) >> (64 - TABLE_BITS));
 }
 
-static void build(bool bases, bool collides)
+struct way {
+	const char *name;
+	bool passes; /* the filter has a byte for a file that is watched elsewhere */
+	bool collides; /* in the table, too */
+	bool writes;
+	bool bases; /* patterns are for changes, on another file system */
+};
+
+static void build(const struct way *way)
 {
 	struct guard_vault *vault = (void *)vault_bytes;
 	struct guard_entry *entry = place_of((uint64_t)super, 4711);
@@ -61,11 +76,14 @@ static void build(bool bases, bool collides)
 	set_field(file, F_INODE, (uint64_t)inode);
 	set_field(inode, I_SB, (uint64_t)super);
 	set_field(inode, I_INO, 4711);
+	set_field(inode, I_MODE, 0100644);
+	set_field(file, F_FLAGS, way->writes ? 2 | 3ULL << 32 : 1ULL << 32);
+	vault_bytes[GUARD_VAULT_FILTER + GUARD_FILTER_AT((uint64_t)super, 4711)] = way->passes;
 	vault->mask = (8 << 20) - 1;
 	vault->table = GUARD_TABLE_WORD(TABLE_PAGE, 64 - TABLE_BITS) |
-		       (bases ? GUARD_TABLE_BASES : 0) | 1ULL << GUARD_TABLE_SEQUENCE_SHIFT;
+		       (way->bases ? GUARD_TABLE_BASES : 0) | 1ULL << GUARD_TABLE_SEQUENCE_SHIFT;
 	memset(entry, 0, sizeof(*entry));
-	if (collides) {
+	if (way->collides) {
 		entry->key = 4096;
 		entry->ino = 1;
 	}
@@ -101,12 +119,12 @@ static void step_through(pid_t child)
 	waitpid(child, &status, 0);
 }
 
-static void trace(const char *name, bool bases, bool collides)
+static void trace(const struct way *way)
 {
 	pid_t child;
 
-	build(bases, collides);
-	printf("way %s\n", name);
+	build(way);
+	printf("way %s\n", way->name);
 	fflush(stdout);
 	child = fork();
 	if (child == 0)
@@ -117,8 +135,19 @@ static void trace(const char *name, bool bases, bool collides)
 
 int main(void)
 {
-	trace("nothing near", false, false);
-	trace("another file's entry in its place", false, true);
-	trace("patterns or layers elsewhere", true, false);
+	static const struct way ways[] = {
+		{ .name = "to read: the filter says that nobody watches it" },
+		{ .name = "to read: the filter does not know, the table does", .passes = true },
+		{ .name = "..., with another file's entry in its place",
+		  .passes = true,
+		  .collides = true },
+		{ .name = "to write", .writes = true },
+		{ .name = "to write: patterns or layers on other file systems",
+		  .writes = true,
+		  .bases = true },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		trace(&ways[i]);
 	return 0;
 }

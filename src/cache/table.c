@@ -32,7 +32,11 @@
  * Both halves have arenas of one size, and what is needed in an arena is known as a sum: so what fits one half fits
  * the other, and what cannot fit is refused before anything is written.
  *
- * `nodes` mirrors the slots on the host: the vault is never read back.
+ * The filter (GUARD_FILTER_) holds what is in force, and what was or will be: bits are set before a file is entered anywhere,
+ * and before a word is in force that tells of bases for reading; they are cleared when a new table is in force, or such a
+ * word no longer. So a byte that covers two entries, one of which is always there, is never 0.
+ *
+ * `nodes` mirrors the slots on the host, `filter` the filter: the vault is never read back.
  */
 #include "cache/table.h"
 
@@ -70,6 +74,8 @@ struct table {
 	unsigned int live;
 	bool building;
 	bool change_live; /* while building */
+	bool filled; /* GUARD_FILTER_READ_BASES is set in all of the filter */
+	uint8_t filter[GUARD_FILTER_SIZE];
 	bool fresh; /* something was put in since the word in force last moved on */
 	uint32_t sequence;
 };
@@ -127,6 +133,63 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 	return 0;
 }
 
+static void filter_set(struct table *table, uint32_t at, uint8_t value)
+{
+	if (table->filter[at] == value)
+		return;
+	table->filter[at] = value;
+	__atomic_store_n(&table->vault[GUARD_VAULT_FILTER + at], value, __ATOMIC_RELEASE);
+}
+
+static void filter_fill(struct table *table, bool read_bases)
+{
+	if (table->filled == read_bases)
+		return;
+	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
+		filter_set(table, i,
+			   (table->filter[i] & ~GUARD_FILTER_READ_BASES) |
+				   (read_bases ? GUARD_FILTER_READ_BASES : 0));
+	table->filled = read_bases;
+}
+
+/* Is it looked for when a file is opened to be read? */
+static bool is_filtered(const struct guard_entry *entry)
+{
+	return (entry->key & 7) == GUARD_KEY_FILE;
+}
+
+static void filter_enter(struct table *table, const struct guard_entry *entry)
+{
+	uint32_t at = GUARD_FILTER_AT(entry->key, entry->ino);
+
+	if (is_filtered(entry))
+		filter_set(table, at, table->filter[at] | GUARD_FILTER_FILES);
+}
+
+static bool key_is_live(uint64_t key)
+{
+	return key != GUARD_KEY_EMPTY && key != GUARD_KEY_RETIRED;
+}
+
+/* Leaves what the table in force needs: of what was in it once, nothing. */
+static void filter_renew(struct table *table)
+{
+	const struct half *half = &table->halves[table->live];
+	uint8_t needed[GUARD_FILTER_SIZE];
+
+	memset(needed, half->told_bases & GUARD_TABLE_READ_BASES ? GUARD_FILTER_READ_BASES : 0,
+	       sizeof(needed));
+	for (size_t i = 0; i < half->n_slots; i++) {
+		const struct guard_entry *entry = &half->nodes[i].entry;
+
+		if (key_is_live(entry->key) && is_filtered(entry))
+			needed[GUARD_FILTER_AT(entry->key, entry->ino)] |= GUARD_FILTER_FILES;
+	}
+	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
+		filter_set(table, i, needed[i]);
+	table->filled = half->told_bases & GUARD_TABLE_READ_BASES;
+}
+
 static uint64_t bases_of(const struct half *half)
 {
 	return (half->n_bases ? GUARD_TABLE_BASES : 0) |
@@ -142,9 +205,13 @@ static void put_in_force(struct table *table, unsigned int live)
 
 	half->told_bases = bases_of(half);
 	word |= half->told_bases;
+	if (word & GUARD_TABLE_READ_BASES)
+		filter_fill(table, true);
 	word |= (uint64_t)++table->sequence << GUARD_TABLE_SEQUENCE_SHIFT;
 	__atomic_store_n(&vault->table, word, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!(word & GUARD_TABLE_READ_BASES))
+		filter_fill(table, false);
 	table->live = live;
 	table->fresh = false;
 }
@@ -155,6 +222,7 @@ static void turn(struct table *table)
 	struct half *old = &table->halves[table->live];
 
 	put_in_force(table, !table->live);
+	filter_renew(table);
 	half_clear(table, old);
 }
 
@@ -210,8 +278,11 @@ int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, str
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	((uint8_t *)vault)[vault_size - 1] = '\0';
-	if (!keep)
+	memcpy(table->filter, table->vault + GUARD_VAULT_FILTER, sizeof(table->filter));
+	if (!keep) {
 		put_in_force(table, !table->live);
+		filter_renew(table);
+	}
 	*ret = table;
 	return 0;
 }
@@ -225,11 +296,6 @@ struct table *table_free(struct table *table)
 		free(table);
 	}
 	return NULL;
-}
-
-static bool key_is_live(uint64_t key)
-{
-	return key != GUARD_KEY_EMPTY && key != GUARD_KEY_RETIRED;
 }
 
 static struct node *find(const struct half *half, uint64_t key, uint64_t ino)
@@ -315,6 +381,7 @@ static void fill(struct table *table, struct half *half, struct node *node, cons
 	half->used++;
 	half->n_bases += is_base(new);
 	half->n_read_bases += is_read_base(new);
+	filter_enter(table, &new->entry);
 	*node = *new;
 	write_slot(slot_of(table, half, node), &new->entry);
 	table->fresh |= is_read(table, half);
@@ -679,7 +746,7 @@ bool table_is_as_written(const struct table *table)
 		    (key_is_live(entry->key) && !same_entry(slot, entry)))
 			return false;
 	}
-	return true;
+	return memcmp(table->vault + GUARD_VAULT_FILTER, table->filter, sizeof(table->filter)) == 0;
 }
 
 void table_stats(const struct table *table, struct table_stats *ret)

@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 5
+#define GUARD_ABI_VERSION 6
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
 #define GUARD_VAULT_RECORD 0x2000 /* the host's own notes: see arm/ */
 #define GUARD_VAULT_RECORD_SIZE 0x8000
+#define GUARD_VAULT_FILTER 0x10000 /* see GUARD_FILTER_ */
 #define GUARD_VAULT_CODE 0x100000
 #define GUARD_VAULT_CODE_SIZE 0x100000
 #define GUARD_VAULT_NAMES 0x200000 /* two halves, 1 MiB each: paths to resolve */
@@ -148,6 +149,18 @@ struct guard_exception {
 #define GUARD_TABLE_WORD(page, shift) ((uint64_t)(page) << 12 | ((shift)-5))
 #define GUARD_TABLE_SEQUENCE_SHIFT 32
 #define GUARD_HASH(key, ino) (((key) ^ (ino)) * 0x9e3779b97f4a7c15ULL)
+
+/*
+ * The filter: bytes, one for each value of 16 bits of (super block, ino). 0: the table in force says nothing of reading such a
+ * file. So an open that nobody watches looks at one byte, and not at the table. A byte is set before a table is in
+ * force that needs it, and cleared after: it alone is to be believed, without vault.table.
+ */
+#define GUARD_FILTER_SIZE 0x10000
+#define GUARD_FILTER_AT(super, ino) ((uint32_t)((uint16_t)((super) >> 8) ^ (uint16_t)(ino)))
+enum guard_filter {
+	GUARD_FILTER_FILES = 1 << 0, /* a FILE with these bits is there, or was */
+	GUARD_FILTER_READ_BASES = 1 << 1, /* in all bytes: as in the table's word */
+};
 
 /*
  * Names: one word says which half of the names region is in force. A half is n offsets (32 bits each, from the

@@ -2,6 +2,7 @@
 #ifndef GUARD_CACHE_H
 #define GUARD_CACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,12 @@ static inline const struct guard_entry *cache_find(const void *vault, uint64_t t
 			return entry;
 	}
 	return NULL;
+}
+
+/* May the table in force say something of reading the file whose GUARD_FILTER_AT() is @at? No is certain. */
+static inline bool filter_has(const void *vault, uint64_t at)
+{
+	return ((const uint8_t *)vault + GUARD_VAULT_FILTER)[at];
 }
 
 #endif

@@ -17,6 +17,14 @@
 						(unsigned long)field_##function); \
 	}
 
+/* What does not change while the guard looks: a test can have it as its operand. */
+#define KERNEL_CONSTANT(type, function, path)                                                   \
+	extern const char field_##function[] __asm__("field." path);                            \
+	static inline type function(const void *object)                                         \
+	{                                                                                       \
+		return *(type const *)((const char *)object + (unsigned long)field_##function); \
+	}
+
 #define KERNEL_EMBEDDED(function, path)                                  \
 	extern const char field_##function[] __asm__("field." path);     \
 	static inline void *function(const void *object)                 \
@@ -28,11 +36,15 @@ KERNEL_FIELD(void *, file_inode, "file.f_inode")
 KERNEL_FIELD(uint32_t, file_mode, "file.f_mode")
 KERNEL_FIELD(uint32_t, file_flags, "file.f_flags")
 KERNEL_EMBEDDED(file_path, "file.f_path")
+KERNEL_CONSTANT(uint32_t, opened_flags, "file.f_flags") /* as they are in the hook on opening */
 
 KERNEL_FIELD(uint64_t, inode_super, "inode.i_sb")
 KERNEL_FIELD(uint64_t, inode_ino, "inode.i_ino")
 KERNEL_FIELD(uint32_t, inode_generation, "inode.i_generation")
 KERNEL_FIELD(uint16_t, inode_mode, "inode.i_mode")
+KERNEL_CONSTANT(int16_t, inode_type, "inode.i_mode")
+KERNEL_EMBEDDED(inode_ino_bytes, "inode.i_ino")
+KERNEL_EMBEDDED(inode_super_bytes, "inode.i_sb")
 KERNEL_FIELD(uint32_t, inode_uid, "inode.i_uid")
 KERNEL_FIELD(uint32_t, inode_gid, "inode.i_gid")
 KERNEL_FIELD(uint32_t, inode_links, "inode.i_nlink")
@@ -179,6 +191,8 @@ KERNEL_ENUMERATOR(LOADING_KEXEC_IMAGE)
 #define PTRACE_MODE_ATTACH 0x2
 #define MAY_WRITE 0x2
 #define MAY_READ 0x4
+#define O_WRONLY 01
+#define O_RDWR 02
 #define O_TRUNC 01000
 #define PROT_WRITE 0x2
 #define MAP_TYPE 0xf

@@ -191,7 +191,7 @@ static struct file file_of(struct dentry *dentry, uint32_t mode, uint32_t flags)
 		.f_path = { &fake.mounts[1].mnt, dentry },
 		.f_inode = dentry->d_inode,
 		.f_mode = mode,
-		.f_flags = flags,
+		.f_flags = flags | (mode & FMODE_WRITE ? O_RDWR : 0),
 	};
 }
 
@@ -1997,6 +1997,9 @@ static void test_devices(void **state)
 	assert_int_equal(guard_file_ioctl(&file, NVME_IOCTL_IO_CMD, 0), -EPERM);
 	attempted(GUARD_ATTEMPT_BLOCK_COMMAND, GUARD_BY_CONTAINER, true);
 	assert_int_equal(guard_file_ioctl(&file, 1234, 0), 0);
+	the_vault()->attempts_deny[1] = 1u << GUARD_ATTEMPT_BLOCK_READ;
+	assert_int_equal(open_for(node, FMODE_READ), -EPERM);
+	attempted(GUARD_ATTEMPT_BLOCK_READ, GUARD_BY_CONTAINER, true);
 	be_of_guest();
 	assert_int_equal(open_for(node, FMODE_WRITE), 0);
 	attempted(GUARD_ATTEMPT_BLOCK_WRITE, GUARD_BY_GUEST, false);

@@ -364,6 +364,9 @@ static void model_check(struct model *model)
 		struct guard_entry got;
 
 		check_entry(model, &places, &model->live[i], look(model->vault, key, ino));
+		if ((model->live[i].there && (key & 7) == GUARD_KEY_FILE) ||
+		    in_force & GUARD_TABLE_READ_BASES)
+			assert_true(filter_has(model->vault, GUARD_FILTER_AT(key, ino)));
 		if (table_get(model->table, key, ino, &got) != model_target(model)[i].there)
 			fail_msg("table_get() of %zu", i);
 		n += model_target(model)[i].there;
@@ -995,6 +998,60 @@ static void test_bases_flag(void **state)
 	assert_false(word(vault) & GUARD_TABLE_BASES);
 }
 
+static size_t n_filtered(const void *vault)
+{
+	size_t n = 0;
+
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
+		n += filter_has(vault, at);
+	return n;
+}
+
+/* What is watched is in the filter, all of it while bases are for reading; with a new table goes what is not watched any more. */
+static void test_filter(void **state)
+{
+	const struct guard_entry changes = { .key = SUPER(1) | GUARD_KEY_SUPER, .deny = 3 };
+	const struct guard_entry reads = { .key = SUPER(1) | GUARD_KEY_SUPER, .report = 3 };
+	struct guard_entry a = file_entry(SUPER(0), 5), b = file_entry(SUPER(3), 0x10007);
+	const struct guard_entry base = base_entry(SUPER(0), 77, 0);
+	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
+	_cleanup_(table_freep) struct table *table = NULL;
+
+	(void)state;
+	memset(vault + GUARD_VAULT_FILTER, 0xff, GUARD_FILTER_SIZE);
+	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
+	assert_int_equal(n_filtered(vault), 0);
+	assert_int_equal(set_plain(table, &a), 0);
+	assert_int_equal(set_plain(table, &base), 0);
+	assert_int_equal(set_plain(table, &changes), 0);
+	assert_int_equal(n_filtered(vault), 1);
+	assert_true(vault[GUARD_VAULT_FILTER + ((SUPER(0) >> 8 & 0xffff) ^ 5)]);
+
+	assert_int_equal(set_plain(table, &reads), 0);
+	assert_int_equal(n_filtered(vault), GUARD_FILTER_SIZE);
+	assert_int_equal(set_plain(table, &changes), 0);
+	assert_int_equal(n_filtered(vault), 1);
+
+	assert_int_equal(table_begin(table, NULL), 0);
+	assert_int_equal(set_plain(table, &b), 0);
+	assert_int_equal(n_filtered(vault), 2);
+	table_publish(table);
+	assert_int_equal(n_filtered(vault), 1);
+	assert_true(filter_has(vault, GUARD_FILTER_AT(b.key, b.ino)));
+
+	assert_int_equal(table_begin(table, NULL), 0);
+	assert_int_equal(set_plain(table, &reads), 0);
+	assert_int_equal(n_filtered(vault), 1);
+	table_publish(table);
+	assert_int_equal(n_filtered(vault), GUARD_FILTER_SIZE);
+	assert_int_equal(table_begin(table, NULL), 0);
+	table_publish(table);
+	assert_int_equal(n_filtered(vault), 0);
+	assert_true(table_is_as_written(table));
+	vault[GUARD_VAULT_FILTER + 1] = 1;
+	assert_false(table_is_as_written(table));
+}
+
 /* An address has entries of every kind; with a super block go its own. */
 static void test_remove_super(void **state)
 {
@@ -1135,6 +1192,7 @@ static void test_adoption(void **state)
 		assert_int_equal(word(vault), in_force);
 		/* It is unknown: nothing can be done in it. */
 		assert_int_equal(set_plain(table, &new), -EBUSY);
+		assert_true(filter_has(vault, GUARD_FILTER_AT(old.key, old.ino)));
 		assert_false(table_remove(table, old.key, old.ino));
 		assert_int_equal(table_begin(table, NULL), 0);
 		for (uint32_t i = 2; i < 3000; i++) {
@@ -1148,8 +1206,10 @@ static void test_adoption(void **state)
 		left = clauses_of(vault, look(vault, old.key, old.ino));
 		assert_int_equal(left->clause[0].deny, 5);
 		assert_null(look(vault, new.key, new.ino));
+		assert_true(filter_has(vault, GUARD_FILTER_AT(old.key, old.ino)));
 		table_publish(table);
 		assert_true(word(vault) != in_force);
+		assert_false(filter_has(vault, GUARD_FILTER_AT(old.key, old.ino)));
 		assert_null(look(vault, old.key, old.ino));
 		assert_non_null(look(vault, new.key, new.ino));
 		table = table_free(table);
@@ -1170,6 +1230,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_live_room_while_building),
 		cmocka_unit_test(test_bases_flag),
+		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_remove_super),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_reserved_keys),

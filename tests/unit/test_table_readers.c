@@ -627,11 +627,77 @@ static void test_threads(void **state)
 	}
 }
 
+static const uint8_t *filter_vault;
+static bool filter_always;
+
+/* Who would find it in the table gets past the filter. */
+static void check_filter(void)
+{
+	bool found = word(filter_vault) & GUARD_TABLE_READ_BASES ||
+		     cache_find(filter_vault, word(filter_vault), SUPER(0), 7);
+
+	if (found || filter_always)
+		assert_true(filter_has(filter_vault, GUARD_FILTER_AT(SUPER(0), 7)));
+}
+
+static void set_one(struct table *table, uint64_t key, uint64_t ino, uint32_t report)
+{
+	const struct guard_entry entry = { .key = key, .ino = ino, .report = report };
+
+	assert_int_equal(table_set(table, &entry, NULL, 0, NULL), 0);
+}
+
+/* Calls table_begin() and table_publish() around what is done, or makes the changes in the table in force. */
+static void change_to(struct table *table, bool anew, uint64_t to, uint64_t ino, uint64_t from,
+		      uint64_t from_ino)
+{
+	if (anew)
+		assert_int_equal(table_begin(table, NULL), 0);
+	set_one(table, to, ino, 1);
+	if (anew)
+		table_publish(table);
+	else
+		table_remove(table, from, from_ino);
+}
+
+/* A file is watched by its own entry or by what reads below a base, in turns: at no store does the filter say neither. */
+static void test_filter_between(void **state)
+{
+	const uint64_t mark = SUPER(1) | GUARD_KEY_SUPER, file = SUPER(0);
+	_cleanup_(freep) uint8_t *vault = vault_new();
+	_cleanup_(table_freep) struct table *table = NULL;
+
+	(void)state;
+	assert_int_equal(table_new(&table, vault, VAULT_SIZE, false, NULL), 0);
+	filter_vault = vault;
+	before_store = check_filter;
+	for (unsigned int round = 0; round < 8; round++) {
+		set_one(table, file, 7, 1);
+		filter_always = true;
+		change_to(table, round & 1, mark, 0, file, 7);
+		for (uint64_t ino = 0; ino < 3000; ino++) /* the table moves */
+			set_one(table, SUPER(2), 100 + ino, 1);
+		change_to(table, round & 2, file, 7, mark, 0);
+		filter_always = false;
+		assert_int_equal(table_begin(table, NULL), 0);
+		set_one(table, round & 4 ? mark : SUPER(3), 0, 1);
+		table_publish(table);
+		table_remove(table, mark, 0);
+		assert_int_equal(table_begin(table, NULL), 0);
+		table_publish(table);
+		assert_false(filter_has(vault, GUARD_FILTER_AT(file, 7)));
+		set_one(table, mark, 0, 1);
+		table_remove(table, mark, 0);
+	}
+	before_store = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slow_readers),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_filter_between),
 	};
 
 	return cmocka_run_group_tests(tests, make_versions, free_versions);
