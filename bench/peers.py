@@ -206,7 +206,7 @@ def scan(vm):
         took = []
         for i in range(3):
             vm.run(f"echo {i} >>{IN_GUEST['inside']}/others/1")
-            ticks, status = vm.run(f"{TOOLS} ops time aide --check --config=/run/aide.conf 2>&1 | tail -n 1").split()
+            ticks, status, _ = vm.run(f"{TOOLS} ops time aide --check --config=/run/aide.conf 2>&1 | tail -n 1").split()
             if int(status) == 0:
                 raise Failed("AIDE did not notice")
             took.append(int(ticks))
@@ -234,6 +234,7 @@ def run(settings, say):
                         raise
                     result["failed"][name] = str(error)[-400:]
                     say(f"{name}: {error}")
+            settings.save(result)
         say("AIDE")
         try:
             result["aide"] = scan(vm)

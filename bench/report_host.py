@@ -14,21 +14,18 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 
 
 def disassembly():
-    """{offset in guard_file_open(): instruction}"""
-    text = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", "--disassemble=guard_file_open", BUILD / "guard.o"],
+    """{offset from guard_file_open(): instruction}"""
+    text = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", BUILD / "guard.o"],
                           check=True, capture_output=True, text=True).stdout
-    start, found, last = None, {}, None
-    for line in text.splitlines():
-        head = re.match(r"^([0-9a-f]+) <guard_file_open>:", line)
+    lines, found, last = text.splitlines(), {}, None
+    start = next(int(line.split()[0], 16) for line in lines if line.endswith(" <guard_file_open>:"))
+    for line in lines:
         code = re.match(r"^\s+([0-9a-f]+):\t(.*)", line)
         symbol = re.match(r"^\s+([0-9a-f]+): R_X86_64_\w+\s+(\S+)", line)
-        if head:
-            start = int(head.group(1), 16)
-        elif symbol:
-            # Those of other functions are printed, too.
+        if symbol:
             if last is not None and 0 <= int(symbol.group(1), 16) - start - last < 16:
                 found[last] += f"   [{symbol.group(2)}]"
-        elif code and start is not None:
+        elif code:
             last = int(code.group(1), 16) - start
             found[last] = re.sub(r"\s+#.*", "", code.group(2)).strip()
     return found
@@ -48,31 +45,50 @@ def ways():
 
 
 def is_load(instruction):
-    return bool(re.match(r"(mov|cmp|test|add|or|and)\w*\s+.*\(", instruction)) and not instruction.startswith("lea")
+    return bool(re.match(r"(mov|cmp|test|add|or|xor|and)\w*\s+.*\(", instruction)) and not instruction.startswith("lea")
 
 
 def write_way(document, results):
     code, found = disassembly(), ways()
     document.say("## The guard's way", """
-What the guard does for an open of a file that nobody watches: build/guard.o, called and followed step by step (`build/bench/hotpath`).
+What the guard does for an open of a regular file that nobody watches: build/guard.o, called and followed step by step (`build/bench/hotpath`).
 Its way in, the kernel's list of hooks or static call, is in the counts above, not here; neither is what LSMs of the guest's own do.""")
     rows = []
     for name, offsets in found.items():
         known = [code[o] for o in offsets if o in code]
         branches = sum(1 for i in known if re.match(r"j(?!mp)", i))
         rows.append([name, len(offsets), branches, sum(map(is_load, known))])
-    document.table(["when there is", "instructions", "conditional branches", "loads"], rows)
+    document.table(["an open", "instructions", "conditional branches", "loads"], rows)
     document.say("""
-Cache lines, each for one reason: the file's `f_inode` and the inode's `i_sb` and `i_ino`, which the open itself has just used; `vault.table`, alone in its line with
-what goes with it, which only the host writes, when a table changes; and one line of the table, two entries long, at the hash of (super block, inode): the only one
-that an open would not touch anyway, and with few watched files the same few lines again and again. Nothing is stored, no lock is taken, no counter raised:
-vCPUs do not meet there. The second look at `vault.table` is what lets the host put a whole new table in force with one store. Where patterns or
-overlay layers are watched on some file system, one more look says whether it is this one.""")
+An open to read touches two cache lines or three that the open itself has just used (the file's `f_inode` and `f_flags`; the inode's `i_mode`, `i_sb`, `i_ino`), and one of the
+guard's: a byte of the filter, at 16 bits of (super block, inode). That is 64 KiB for all, of which only the lines of files that are opened are ever in a
+cache; only the host writes them, when a policy or a container comes or goes. Nothing is stored, no lock is taken, no counter raised: vCPUs do not meet there. No second look is
+needed: the host sets a byte before any table in force needs it, and clears it after. Only when the byte is set are the table's word and one of its lines looked at (two entries
+long, at the hash of the same two numbers). Writing is rarer and takes that way at once, since patterns are mostly for changes and no filter knows which names they match; so do directories
+and devices.""")
     first = next(iter(found.values()))
-    listing = "\n".join(f"{i + 1:3}  {code.get(o, 'ret   (the return thunk)')}" for i, o in enumerate(first))
+    listing = "\n".join(line_of(i, code.get(o, "ret   (the return thunk)")) for i, o in enumerate(first))
     document.say(f"```\n{listing}\n```")
     for kernel, states in results.get("counts", {}).get("data", {}).items():
         say_why(document, kernel, states, len(first))
+
+
+WHY = {
+    "endbr64": "a place that may be called",
+    "f_inode": "which file",
+    "i_mode": "a device or a directory? (regular files, links and sockets have the highest bit)",
+    "f_flags": "to write, or to truncate? (O_WRONLY | O_RDWR | O_TRUNC)",
+    "i_sb": "16 bits of the super block's address",
+    "i_ino": "and of the inode's number",
+    "vault": "does any table in force say something of such a file?",
+    "xor    %eax,%eax": "nothing: allowed",
+    "thunk-0x4": "the kernel's way to return",
+}
+
+
+def line_of(i, code):
+    why = next((why for sign, why in WHY.items() if sign in code), "then the long way" if re.match("j(?!mp)", code) else "")
+    return f"{i + 1:3}  {code:62}{'; ' + why if why else ''}".rstrip()
 
 
 def say_why(document, kernel, states, own):
@@ -83,10 +99,9 @@ def say_why(document, kernel, states, own):
     base, call = median(states["none"]["outside"]["open+close"]), of("empty", "outside")
     document.say(f"""
 **Where an open's instructions go, Linux {kernel}.** 0.3 % of {number(base)} are {0.003 * base:.0f}. The call adds {number(call)}: {own} are the guard's (above), and
-{number(call - own)} the kernel's way to a hook, which any LSM pays. As soon as names are watched on some file system, each open asks whether it is on that one:
-{signed(of(most, "outside") - call)}. In a container an open is two, overlayfs opens the file below by itself: {number(of("empty", "inside"))}. Where the file system below holds
-layers of a guarded container, files there are watched by name, too, since whoever reaches them below would else go round the rule: the guard weighs such an
-open by its names, {signed(of(most, "layers") - of(most, "outside"))} outside, {signed(of(most, "inside") - 2 * of(most, "outside"))} inside.""")
+{number(call - own)} the kernel's way to a hook, which any LSM pays. In a container an open is two, overlayfs opens the file below by itself: {number(of("empty", "inside"))},
+of {number(0.003 * median(states["none"]["inside"]["open+close"]))} that 0.3 % are there; the kernel's own way to the hook is {number(2 * (call - own))} of them, twice, so that {number(0.003 * median(states["none"]["inside"]["open+close"]) / 2 - (call - own))} would be left for each look. With
+the most files watched a byte of the filter stands for several, and more opens look at the table: {signed(of(most, "outside") - call)} outside, {signed(of(most, "inside") - of("empty", "inside"))} inside, for the file that is measured.""")
 
 
 def write_events(document, results):
@@ -161,8 +176,9 @@ def write_workloads(document, results):
         return
     document.say("## Whole programs", """
 In a container whose root is an overlay over Debian packages, without and with examples/protect-etc.yaml, in turns. The ratio is the mean of the pairs',
-with its 95 % confidence interval: what crosses 1 in it is not told from nothing.""")
-    for kind, words in (("instructions", "Instructions (what the guest waits for is in them, as time)"), ("time", "By the clock, TCG with threads")):
+with its 95 % confidence interval: what crosses 1 in it is not told from nothing. Instructions are those that all tasks of the guest execute meanwhile (`/proc/schedstat`), so
+that who waits adds nothing. By the clock waiting counts, but so does all else that this machine did: there the interval says how much a figure is worth.""")
+    for kind, words in (("instructions", "Instructions of all tasks together, without waiting"), ("time", "By the clock, TCG with threads")):
         data = section["data"].get(kind)
         if not data:
             continue

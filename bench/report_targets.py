@@ -82,10 +82,10 @@ def write(document, results, exits):
     document.say("# What it costs", """
 Made by `make bench` (bench/README.md) from its results; the figures are nobody's choice. Instructions and exits are exact, and come out the same on
 any machine; times are those of the machine below, and stand beside others of the same run or not at all.""")
-    about = next(iter(results.values()))["about"]
+    about = max((section["about"] for section in results.values()), key=lambda a: a["date"])
     document.say(f"""
 Measured with {about['version']}, {(about['qemu'] or ['QEMU'])[0]}, on {about['cpu']['cpus']} × {about['cpu']['model']}, Linux {about['host_kernel']}, under whatever
-else that machine did (load {about['load'][0]:.1f}). Guests: Debian's stock kernels, one CPU where instructions are counted.""")
+else that machine did (its load is said with each section). Guests: Debian's stock kernels, one CPU where instructions are counted.""")
     document.say("## How instructions are counted", """
 QEMU runs the guest under `-icount shift=0`: every instruction takes one nanosecond of the guest's time, nothing else takes any. The guest's time stamp
 counter is then a counter of instructions, and `bench/guest/ops.c` reads it before and after each operation. Nothing runs in the guest but what is measured: the

@@ -48,7 +48,7 @@ class Document:
         about = section["about"]
         changed = " with changes" if about["changed"] else ""
         self.parts.append(f"*`{section['command']}`{what}: {about['date'][:10]}, commit {about['commit'][:10]}{changed}, "
-                          f"{section['seconds']:.0f} s.*")
+                          f"{section['seconds']:.0f} s; the machine's load then: {about['load'][0]:.1f}.*")
 
     def plot(self, name, title, script, data, size=(900, 420)):
         """A gnuplot script over DATA, which is what it reads."""
