@@ -57,17 +57,37 @@ static bool walk(const struct session *session, const struct place *root, const 
 	       !(ret->super & 7);
 }
 
-/* The cheap way first: on the root's own file system, through no link. */
-static void verify_name(const struct entering *entering, const struct place *root, const char *path,
-			struct guard_resolved *resolved)
+/* Has it this name in the directory that the name before leads to, which was verified? Whatever is mounted there. */
+static bool is_in_parent(const struct session *session, const struct view *view, size_t i)
 {
+	const struct plan_name *name = &session->plan->names[i];
+	const struct guard_identity *file;
+	struct kernel_inode directory = { 0 };
+
+	if (name->parent >= i || view->resolved[name->parent].error)
+		return false;
+	file = &view->resolved[name->parent].file;
+	directory.super = file->super;
+	directory.ino = file->ino;
+	directory.generation = file->generation;
+	return dcache_has_name(session->caches, view->resolved[i].inode,
+			       strrchr(name->path, '/') + 1, &directory);
+}
+
+/* The cheap ways first: a walk down looks at all that its directories hold. */
+static void verify_name(const struct entering *entering, const struct place *root,
+			const struct view *view, size_t i)
+{
+	const char *path = entering->session->plan->names[i].path;
+	struct guard_resolved *resolved = &view->resolved[i];
 	struct session *session = entering->session;
 	struct kernel_inode inode;
 	uint64_t dentry;
 	bool same = read_if_same(session, resolved->inode, &resolved->file, &inode);
 
-	if (same && dcache_has_path(session->caches, resolved->inode, root->dentry,
-				    path + strspn(path, "/")))
+	if (same && (dcache_has_path(session->caches, resolved->inode, root->dentry,
+				     path + strspn(path, "/")) ||
+		     is_in_parent(session, view, i)))
 		return;
 	if (!walk(session, root, path, &inode, &dentry) || same_identity(&inode, &resolved->file))
 		return;
@@ -92,7 +112,7 @@ void verify_view(const struct entering *entering, struct view *view)
 	root.mount = root_mount(session, task, root.dentry);
 	for (size_t i = 0; i < view->n && i < plan->n_names; i++) {
 		if (!view->resolved[i].error)
-			verify_name(entering, &root, plan->names[i].path, &view->resolved[i]);
+			verify_name(entering, &root, view, i);
 	}
 }
 
