@@ -97,11 +97,13 @@ def say_why(document, kernel, states, own):
         return added(states[state][where]["open+close"], states["none"][where]["open+close"])
     most = [s for s in states if s.startswith("untouched-")][-1]
     base, call = median(states["none"]["outside"]["open+close"]), of("empty", "outside")
+    room, way = 0.003 * median(states["none"]["inside"]["open+close"]), call - own
     document.say(f"""
 **Where an open's instructions go, Linux {kernel}.** 0.3 % of {number(base)} are {0.003 * base:.0f}. The call adds {number(call)}: {own} are the guard's (above), and
-{number(call - own)} the kernel's way to a hook, which any LSM pays. In a container an open is two, overlayfs opens the file below by itself: {number(of("empty", "inside"))},
-of {number(0.003 * median(states["none"]["inside"]["open+close"]))} that 0.3 % are there; the kernel's own way to the hook is {number(2 * (call - own))} of them, twice, so that {number(0.003 * median(states["none"]["inside"]["open+close"]) / 2 - (call - own))} would be left for each look. With
-the most files watched a byte of the filter stands for several, and more opens look at the table: {signed(of(most, "outside") - call)} outside, {signed(of(most, "inside") - of("empty", "inside"))} inside, for the file that is measured.""")
+{number(way)} the kernel's way to a hook, which any LSM pays. In a container an open is two, as overlayfs opens the file below by itself, and the hook is called twice: {number(of("empty", "inside"))},
+where 0.3 % are {room:.0f}. The kernel's way alone is {number(2 * way)} of these, which leaves {room / 2 - way:.0f} for the guard each time: too few to find the inode, to see whether it is a device or opened
+to be written, to look anything up and to return. With the most files watched, several share a byte of the filter, and opens that meet a byte that is set go on to the table: {signed(of(most, "outside") - call)} outside and
+{signed(of(most, "inside") - of("empty", "inside"))} inside, for the file that is measured.""")
 
 
 def write_events(document, results):
