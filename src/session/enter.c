@@ -723,7 +723,7 @@ static void enter_resolved(struct session *session, const struct guard_view_reco
 		return;
 	if (watches_is_building(session->watches)) {
 		entering.where = WATCH_BUILDING;
-		if (record->cause != GUARD_VIEW_ERRAND && !session->arm.adopted)
+		if (record->cause != GUARD_VIEW_ERRAND && !session->adopting)
 			entering.where |= WATCH_LIVE;
 	}
 	verify_view(&entering, view);

@@ -420,7 +420,7 @@ void report_file(struct session *session)
 	 * A guard that was adopted tells of files whose containers this daemon has still to get to know: these
 	 * records wait until it has.
 	 */
-	if (session->arm.adopted && watches_is_building(session->watches) && hold(session))
+	if (session->adopting && hold(session))
 		return;
 	tell_all(session);
 }

@@ -166,7 +166,8 @@ static int take_up(struct session *session, struct error *err)
 	if (!session->watches)
 		return error_set(err, -ENOMEM, "out of memory");
 	/* What an earlier daemon left in force stays so until all is resolved again. */
-	if (session->arm.adopted)
+	session->adopting = session->arm.adopted;
+	if (session->adopting)
 		r = watches_begin(session->watches, err);
 	if (r < 0)
 		return r;
@@ -434,6 +435,7 @@ static void run_errands(struct session *session)
 	if (watches_is_building(session->watches) && session->swept &&
 	    errands_are_done(&session->errands)) {
 		watches_publish(session->watches);
+		session->adopting = false;
 		layers_forget_others(&session->containers, session->plan);
 		report_held(session);
 		session->old_until = session->ring.next + session->ring.n_slots;
@@ -628,7 +630,7 @@ static uint64_t drain_limit(const struct session *session)
 {
 	uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - session->attached_ns, most;
 
-	if (!session->arm.adopted || !watches_is_building(session->watches))
+	if (!session->adopting)
 		return RECORDS_PER_POLL;
 	most = RECORDS_PER_POLL + elapsed / (1000000000 / HELD_PER_SECOND);
 	return most > session->held.n ? most - session->held.n : 0;

@@ -115,6 +115,7 @@ struct session {
 	struct ring ring;
 	struct table *table;
 	struct watches *watches;
+	bool adopting; /* the table in force is an earlier daemon's, until the first of ours is */
 	struct containers containers;
 	struct container *guest; /* the guest itself: see guest.h */
 	struct {

@@ -697,7 +697,7 @@ static void test_held(void **state)
 	uint64_t room = f->session.ring.n_slots;
 
 	assert_int_equal(watches_begin(f->session.watches, NULL), 0);
-	f->session.arm.adopted = true;
+	f->session.adopting = true;
 	for (uint64_t i = 0; i < room; i++) {
 		start(f, WRITE, WRITE, shadow)->process.pid = (uint32_t)i;
 		report_file(&f->session);
