@@ -36,7 +36,8 @@ def cell(data, tool, kind, where, operation):
 
 
 def table(document, data, kind, where):
-    tools = [t for t in data["operations"] if t != "no tool"]
+    ours = [t for t in data["operations"] if t.startswith("outguard")]
+    tools = ours + [t for t in data["operations"] if t != "no tool" and t not in ours]
     bases = data["operations"]["no tool"][kind][where]
     rows = [[name, f"{median(base, 'mean'):,.0f}", *(cell(data, t, kind, where, name) for t in tools)]
             for name, base in bases.items() if base["n"]]
@@ -95,6 +96,8 @@ turns on stays on: the last column. The rounds of one open's mean differ by ±{r
     if data.get("aide"):
         document.say("### AIDE: time to notice", "AIDE notices at the next scan; Debian's runs once a day. What one scan takes, in the same instructions:")
         document.table(["scan of", "instructions"], [[what, f"{n:,.0f}"] for what, n in data["aide"].items()])
+    if data.get("apart"):
+        document.say(f"Measured in a guest of its own, made in the same way, after the others: {'; '.join(data['apart'])}.")
     for name, why in data["failed"].items():
         document.say(f"{name} did not run: `{why.splitlines()[-1][:200]}`")
     cells = better(data)
