@@ -63,7 +63,8 @@ Its way in, the kernel's list of hooks or static call, is in the counts above, n
 An open to read touches two cache lines or three that the open itself has just used (the file's `f_inode` and `f_flags`; the inode's `i_mode`, `i_sb`, `i_ino`), and one of the
 guard's: a byte of the filter, at 16 bits of (super block, inode). That is 64 KiB for all, of which only the lines of files that are opened are ever in a
 cache; only the host writes them, when a policy or a container comes or goes. Nothing is stored, no lock is taken, no counter raised: vCPUs do not meet there. No second look is
-needed: the host sets a byte before any table in force needs it, and clears it after. Only when the byte is set are the table's word and one of its lines looked at (two entries
+needed: the host sets a byte before any table in force needs it, and clears it after. While names or patterns are watched for reading, too, which no inode's number says, it sets all bytes, and
+each open goes on to the table (so it is with the policy in [the other tools' tables](#beside-other-tools), which has `operations: all`). Only when the byte is set are the table's word and one of its lines looked at (two entries
 long, at the hash of the same two numbers). Writing is rarer and takes that way at once, since patterns are mostly for changes and no filter knows which names they match; so do directories
 and devices.""")
     first = next(iter(found.values()))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Other tools beside outguard: their part of the report."""
 
+import report_counts
 from report_text import COLOURS, median, percent, signed, spread
 
 WORDS = {"inside": "in the container, on overlayfs", "outside": "outside, on another file system"}
@@ -11,7 +12,13 @@ def added(data, tool, kind, where, operation):
     base = data["operations"]["no tool"].get(kind, {}).get(where, {}).get(operation)
     if not cell or not base or not cell["n"] or not base["n"]:
         return None, None
-    return median(cell, "mean") - median(base, "mean"), median(base, "mean")
+    which = "cpu" if waits(tool, cell, base) else "mean"
+    return median(cell, which) - median(base, which), median(base, which)
+
+
+def waits(tool, cell, base):
+    """For the host, that is: who waits for a daemon in the guest waits for instructions of the guest."""
+    return tool.startswith("outguard") and report_counts.waits(cell, base)
 
 
 def ratio(other, ours):
@@ -30,6 +37,8 @@ def cell(data, tool, kind, where, operation):
     text = f"{signed(extra)} ({percent(extra, base)})"
     if where in data.get("blind", {}).get(tool, []):
         text += " 🚫"
+    if waits(tool, data["operations"][tool][kind][where][operation], data["operations"]["no tool"][kind][where][operation]):
+        text += " ⏳"
     if tool.startswith(("outguard", "no tool")):
         return text
     return f"{text} {ratio(extra, added(data, 'outguard', kind, where, operation)[0])}".strip()
@@ -84,7 +93,8 @@ def write(document, results):
 The same operations, in the same guest, one tool after the other, each told to watch {data['n_watched']} files. Figures are means over all that the guest
 executes meanwhile, so what a tool's own daemon does in the guest is in them; what outguard's daemon does on the host is not (see
 [events](#events)). In brackets the share of the operation, and what the tool adds for each instruction that outguard adds. How each is
-configured, and what it covers and what not: [bench/peers](../bench/peers/README.md). 🚫: it does not see these files at all. auditd comes last, because what it
+configured, and what it covers and what not: [bench/peers](../bench/peers/README.md). 🚫: it does not see these files at all. ⏳: it waits for the host, as long as that takes; the figure is its own instructions, without the round trip. `trap: every-access` is
+outguard made to do what the published method does, a trap to the host for each read and each write: beside it one sees what judging at the open saves. auditd comes last, because what it
 turns on stays on: the last column. The rounds of one open's mean differ by ±{rounds:,.0f} (its median, in the tables above, by none).""")
     for kind, words in (("unwatched", "Files that are not watched (others are)"), ("watched", "The file that is watched")):
         for where in WORDS:
