@@ -27,7 +27,6 @@ static void parse(struct request *ret, const struct command *command, int argc, 
 		{ "memory", required_argument, NULL, 'm' },
 		{ "vault", required_argument, NULL, 'V' },
 		{ "mailbox", required_argument, NULL, 'M' },
-		{ "migratable", no_argument, NULL, 'g' },
 		{ "libvirt", no_argument, NULL, 'l' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "trap", no_argument, NULL, 't' },
@@ -51,8 +50,6 @@ static void parse(struct request *ret, const struct command *command, int argc, 
 			args->vault_mib = command_number(command, "vault", optarg, 1, 1u << 20);
 		else if (c == 'M')
 			args->mailbox_mib = command_number(command, "mailbox", optarg, 1, 1u << 20);
-		else if (c == 'g')
-			args->migratable = true;
 		else if (c == 'l')
 			ret->print = qemu_args_print_libvirt;
 		else if (c == 'j')
@@ -136,8 +133,6 @@ const struct command cmd_qemu_args = {
 		"  --memory MIB     guest RAM (1024)\n"
 		"  --vault MIB      a power of two (64: some 260,000 cache entries)\n"
 		"  --mailbox MIB    a power of two (4)\n"
-		"  --migratable     the VM can be saved, loaded and migrated (QEMU 8.2 and "
-		"later)\n"
 		"  --libvirt        as a libvirt domain fragment instead\n"
 		"  --json           as a JSON object instead\n"
 		"  --trap           the environment (for env(1)) with which QEMU traps writes to "

@@ -86,14 +86,13 @@ static void build(const struct qemu_args *args, bool json, struct arguments *ret
 	ret->n_ram = ret->n;
 	/*
 	 * master=off: QEMU refuses to save or migrate the VM. It would save the vault too, and on loading it die of
-	 * writing into its own read-only mapping of it. With rom=on that mapping can be written, and what the guest sees
-	 * is as read-only as before.
+	 * writing into its own read-only mapping of it; and no QEMU lets it be written there and read-only for the guest.
 	 */
 	add(ret, "-object",
 	    "memory-backend-file,id=outguard-vault,size=%uM,mem-path=%s/" VAULT_NAME ",share=on,"
-	    "%s",
-	    args->vault_mib, directory, args->migratable ? "readonly=off,rom=on" : "readonly=on");
-	add_device(ret, json, "outguard-vault", args->migratable ? "on" : "off");
+	    "readonly=on",
+	    args->vault_mib, directory);
+	add_device(ret, json, "outguard-vault", "off");
 	add(ret, "-object", "memory-backend-memfd,id=outguard-mailbox,size=%uM,share=on",
 	    args->mailbox_mib);
 	add_device(ret, json, "outguard-mailbox", "on");
@@ -220,9 +219,7 @@ int qemu_args_prepare(const struct qemu_args *args, struct error *err)
 		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, -errno, "%s: %m", path);
-	r = check_vault(fd, path, size, err);
-	/* Else QEMU only reads it. */
-	return r >= 0 && args->migratable ? give(args, path, O_NONBLOCK, err) : r;
+	return check_vault(fd, path, size, err);
 }
 
 /* For the shell: as it is, where all characters are plain; else in single quotes. */

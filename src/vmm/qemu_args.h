@@ -22,7 +22,6 @@ struct qemu_args {
 	unsigned int memory_mib; /* guest RAM */
 	unsigned int vault_mib, mailbox_mib; /* powers of two, at least 8 and 2 */
 	const char *trap_library; /* path of liboutguard-trap.so, to be preloaded; NULL: none */
-	bool migratable; /* the VM can be saved, loaded and migrated; for QEMU 8.2 and later */
 };
 
 /* Checks the numbers and the directory. */
@@ -30,7 +29,7 @@ int qemu_args_check(const struct qemu_args *args, struct error *err);
 
 /*
  * Makes the directory (0755) and the vault file (sparse, 0644), if they are missing. The directory is given to the user
- * who runs QEMU, if one is named; the vault stays the caller's, unless the VM is migratable: then QEMU writes it, too.
+ * who runs QEMU, if one is named; the vault stays the caller's.
  */
 int qemu_args_prepare(const struct qemu_args *args, struct error *err);
 

@@ -58,22 +58,6 @@ static void test_line(void **state)
 				  "-qmp unix:/run/og/qmp.sock,server=on,wait=off\n");
 }
 
-static void test_migratable(void **state)
-{
-	struct qemu_args args = example("/run/og");
-	_cleanup_(freep) char *line = NULL;
-	size_t size;
-	FILE *out = open_memstream(&line, &size);
-
-	(void)state;
-	assert_non_null(out);
-	args.migratable = true;
-	qemu_args_print(&args, out);
-	fclose(out);
-	assert_non_null(strstr(line, "vault,share=on,readonly=off,rom=on "
-				     "-device ivshmem-plain,memdev=outguard-vault,master=on "));
-}
-
 static const struct {
 	const char *directory, *line, *xml;
 } quoted[] = {
@@ -258,10 +242,13 @@ static void test_prepare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_line),	cmocka_unit_test(test_migratable),
-		cmocka_unit_test(test_quoting), cmocka_unit_test(test_libvirt_has_no_machine),
-		cmocka_unit_test(test_json),	cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_check),	cmocka_unit_test(test_prepare),
+		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_quoting),
+		cmocka_unit_test(test_libvirt_has_no_machine),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_prepare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

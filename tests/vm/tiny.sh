@@ -30,7 +30,7 @@ tiny_make() {
 }
 
 # tiny_start NAME [QEMU ARGS...]: sets vm, dir and qemu_pid. TINY_KERNEL, TINY_MEMORY (MiB), TINY_APPEND (for the
-# kernel), TINY_ARGS (for `outguard qemu-args`), TINY_PRELOAD, TINY_TRAP (not empty: outguard's library is preloaded) and
+# kernel), TINY_PRELOAD, TINY_TRAP (not empty: outguard's library is preloaded) and
 # OUTGUARD_LAB_QEMU may say more.
 tiny_start() {
     local kernel=${TINY_KERNEL:-6.1-cloud} accel=(-accel 'tcg,thread=multi' -cpu 'max,cx16=off') clock=tsc=reliable words environment=()
@@ -39,7 +39,7 @@ tiny_start() {
     mkdir -p "$dir"
     rm -f "$dir"/*.sock "$dir/line" "$dir/to" "$dir/from"
     if lab/probe-kvm --kernel "$kernel" >/dev/null 2>&1; then accel=(-accel kvm -cpu host) clock=''; fi
-    eval "words=($("$outguard" qemu-args --name "$vm" --memory "${TINY_MEMORY:-512}" --dir "$dir" ${TINY_ARGS:-} 2>/dev/null))"
+    eval "words=($("$outguard" qemu-args --name "$vm" --memory "${TINY_MEMORY:-512}" --dir "$dir" 2>/dev/null))"
     [ -z "${TINY_PRELOAD:-}" ] || words=("${words[@]/outguard-vault,master=off/outguard-vault,master=on}")
     [ -z "${TINY_PRELOAD:-}" ] || environment=(LD_PRELOAD="$TINY_PRELOAD")
     [ -z "${TINY_TRAP:-}" ] || eval "environment=($("$outguard" qemu-args --trap --no-create --name "$vm" --dir "$dir"))"
