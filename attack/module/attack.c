@@ -488,12 +488,15 @@ static int change_entry(void)
 static int drop_write_protection(void)
 {
 	unsigned long cr0 = read_cr0();
+	u64 start = ktime_get_ns();
 
 	preempt_disable();
 	mark();
 	asm volatile("mov %0, %%cr0" ::"r"(cr0 & ~X86_CR0_WP) : "memory");
 	worked = 1;
-	mdelay(4500); /* the sentry asks once a second, and believes it the second time */
+	/* The sentry asks once a second, and believes it the second time. mdelay() is no clock in an emulated processor. */
+	while (ktime_get_ns() - start < 4500 * NSEC_PER_MSEC)
+		cpu_relax();
 	asm volatile("mov %0, %%cr0" ::"r"(cr0) : "memory");
 	preempt_enable();
 	return 0;
