@@ -180,7 +180,8 @@ def write_workloads(document, results):
     document.say("## Whole programs", """
 In a container whose root is an overlay over Debian packages, without and with examples/protect-etc.yaml, in turns. The ratio is the mean of the pairs',
 with its 95 % confidence interval: what crosses 1 in it is not told from nothing. Instructions are those that all tasks of the guest execute meanwhile (`/proc/schedstat`), so
-that who waits adds nothing. By the clock waiting counts, but so does all else that this machine did: there the interval says how much a figure is worth.""")
+that who waits adds nothing. By the clock waiting counts, but so does all else that this machine did: there the interval says how much a figure is worth. Containers are started by crun; Docker's
+daemon did not come up in this guest, which has no init system, and is not measured.""")
     for kind, words in (("instructions", "Instructions of all tasks together, without waiting"), ("time", "By the clock, TCG with threads")):
         data = section["data"].get(kind)
         if not data:
