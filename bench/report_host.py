@@ -203,11 +203,10 @@ def say_missed(document, data):
     if not above:
         return
     document.say(f"""
-**Above +1 %: {'; '.join(above)}.** What they have in common is that they make files and mounts. The policy has patterns in /etc, so each new name on the container's root could be one of
-theirs until the guard has walked up from it and met no directory that a pattern hangs from: some hundred instructions. One new file on overlayfs is several such questions: overlayfs makes it in its work
-directory, changes what it is, and renames it into the upper layer, each with a hook on two file systems (`create+unlink` and `rename` in the tables above). A name that is not there yet has no
-identity to look up, and a rule about names that did not ask there could be gone round by making the file anew. A container's start is asked of the host as well: the guest's first
-look into its mounts is held until its names are entered.""")
+**Above +1 %: {'; '.join(above)}.** The policy has patterns in /etc, so each new name on the container's root could be one of theirs until the guard has walked up from it and met no directory that a
+pattern hangs from: some hundred instructions. One new file on overlayfs is several such questions, since overlayfs makes it in its work directory, changes what it is, and renames it into
+the upper layer, each with hooks on two file systems; `create+unlink` and `rename` in the tables above grow by the same share. A name that is not there yet has no identity to look up, and a rule about
+names that did not ask there could be gone round by making the file anew.""")
 
 
 def write(document, results):
