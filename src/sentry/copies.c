@@ -80,6 +80,15 @@ const uint8_t *copies_expected(const struct copies *copies, uint64_t va, size_t 
 	return range ? range->bytes + (va - range->va) : NULL;
 }
 
+bool copies_expect(struct copies *copies, uint64_t va, const uint8_t *bytes, size_t size)
+{
+	const struct copies_range *range = range_of(copies, va, size);
+
+	if (range)
+		memcpy(range->bytes + (va - range->va), bytes, size);
+	return range;
+}
+
 static struct copies_difference *difference_at(struct copies *copies, uint64_t va)
 {
 	for (size_t i = 0; i < copies->n_differences; i++) {

@@ -95,6 +95,9 @@ bool copies_look(struct copies *copies, uint64_t size, uint64_t now_ns);
 /* What was there at @va, or NULL: of one range only. */
 const uint8_t *copies_expected(const struct copies *copies, uint64_t va, size_t size);
 
+/* From now on @bytes is what was there at @va. False when that is in no range. */
+bool copies_expect(struct copies *copies, uint64_t va, const uint8_t *bytes, size_t size);
+
 /* Forgets those that are as they were by now. Returns how many are left. */
 size_t copies_refresh(struct copies *copies);
 

@@ -326,6 +326,23 @@ static bool has_booted(const struct sentry *sentry)
 	return !rodata || space_walk(space, rodata, &walk) < 0 || !space_is_writable(&walk);
 }
 
+/*
+ * Tracers that are at the guard's functions already: as if they had come just now. Else they would be what is expected there, and neither
+ * they nor later ones like them would be told.
+ */
+static void expect_no_tracers(struct sentry *sentry)
+{
+	for (size_t i = 0; i < sentry->sites.n; i++) {
+		const struct site *site = &sentry->sites.list[i];
+		const uint8_t *found = copies_expected(&sentry->copies, site->address, site->size);
+
+		if (site->kind == SITE_TRACE && site->guarded && found &&
+		    site->size == SITE_NOP_SIZE &&
+		    site_judge(site, found, &sentry->world) == SITE_ALLOWED)
+			copies_expect(&sentry->copies, site->address, site_nop, SITE_NOP_SIZE);
+	}
+}
+
 /* The text, with all that is in it; the read-only data; the interrupt table. */
 static int copy_kernel(struct sentry *sentry)
 {
@@ -341,8 +358,10 @@ static int copy_kernel(struct sentry *sentry)
 		r = copies_add(&sentry->copies, "interrupt table", idt, IDT_SIZE, false);
 	sentry->facts.trouble = r < 0 ? strerrordesc_np(-r) : NULL;
 	sentry->tried = true;
-	if (r == 0)
+	if (r == 0) {
+		expect_no_tracers(sentry);
 		return 0;
+	}
 	copies_clear(&sentry->copies);
 	sites_clear(&sentry->sites);
 	return r == -ENOMEM ? r : 0;

@@ -15,7 +15,7 @@
 #define LOCK 0xf0
 #define NO_LOCK 0x3e /* %ds: says nothing */
 
-static const uint8_t nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+const uint8_t site_nop[SITE_NOP_SIZE] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 static const uint8_t nop2[] = { 0x66, 0x90 };
 static const uint8_t xor5[] = { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 };
 
@@ -98,7 +98,7 @@ static enum site_verdict judge_jump(const struct site *site, const uint8_t *foun
 			       ? SITE_ALLOWED
 			       : SITE_FOREIGN;
 	}
-	if (!memcmp(found, nop5, sizeof(nop5)))
+	if (!memcmp(found, site_nop, sizeof(site_nop)))
 		return SITE_RESTS;
 	return found[0] == JMP32 && site_target(found, site->address) == site->target
 		       ? SITE_ALLOWED
@@ -108,7 +108,7 @@ static enum site_verdict judge_jump(const struct site *site, const uint8_t *foun
 static enum site_verdict judge_call(const struct site *site, const uint8_t *found,
 				    const struct site_world *world)
 {
-	if (!memcmp(found, nop5, sizeof(nop5)) || !memcmp(found, xor5, sizeof(xor5)))
+	if (!memcmp(found, site_nop, sizeof(site_nop)) || !memcmp(found, xor5, sizeof(xor5)))
 		return SITE_RESTS;
 	return found[0] == CALL && is_code(world, site_target(found, site->address)) ? SITE_ALLOWED
 										     : SITE_FOREIGN;
@@ -144,7 +144,7 @@ static enum site_verdict judge_trace(const struct site *site, const uint8_t *fou
 {
 	uint64_t target = site_target(found, site->address);
 
-	if (!memcmp(found, nop5, sizeof(nop5)))
+	if (!memcmp(found, site_nop, sizeof(site_nop)))
 		return SITE_RESTS;
 	if (found[0] != CALL)
 		return SITE_FOREIGN;

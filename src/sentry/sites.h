@@ -67,6 +67,10 @@ enum site_verdict {
 enum site_verdict site_judge(const struct site *site, const uint8_t *found,
 			     const struct site_world *world);
 
+/* What stands where a jump or call of five bytes is not wanted: at a SITE_TRACE that nothing is attached to. */
+#define SITE_NOP_SIZE 5
+extern const uint8_t site_nop[SITE_NOP_SIZE];
+
 /* Where a jump or call of five bytes at @address leads. */
 uint64_t site_target(const uint8_t *code, uint64_t address);
 

@@ -118,18 +118,17 @@ void tampering_answer(struct session *session, uint64_t now_ns)
 		tell(session, now_ns);
 }
 
-/* Tracers that come and go are told now and then. */
+/* Tracers that come and go are told now and then; who has gone meanwhile is told again when he comes. */
 static void tell_traced(struct session *session, uint64_t now_ns)
 {
 	uint64_t traced = sentry_traced(session->sentry), fresh = traced & ~session->traced_told;
 	char names[400] = "";
 	size_t n = 0;
 
-	if (now_ns < session->next_traced_ns)
+	session->traced_told &= traced;
+	if (!fresh || now_ns < session->next_traced_ns)
 		return;
 	session->traced_told = traced;
-	if (!fresh)
-		return;
 	session->next_traced_ns = now_ns + TRACED_NS;
 	for (size_t i = 0; i < session->arm.hooks.n && n < sizeof(names); i++) {
 		if (fresh & 1ULL << i)

@@ -250,6 +250,28 @@ static void test_mapping(void **state)
 	assert_in_range(copies.mapping_va, BASE + 9 * 4096 - 1000, BASE + 9 * 4096);
 }
 
+/* What is expected can be said: then what was there from the beginning is a difference. */
+static void test_expect(void **state)
+{
+	static const uint8_t other[2] = { 0xfe, 0xff };
+	uint8_t was[2];
+
+	(void)state;
+	memcpy(was, live(9 * 4096), sizeof(was));
+	assert_true(copies_expect(&copies, BASE + 9 * 4096, other, sizeof(other)));
+	assert_memory_equal(copies_expected(&copies, BASE + 9 * 4096, 2), other, 2);
+	assert_true(look_round());
+	assert_int_equal(copies.n_differences, 1);
+	assert_int_equal(copies.difference[0].va, BASE + 9 * 4096);
+	assert_memory_equal(copies.difference[0].found, was, 2);
+	tell();
+	memcpy(live(9 * 4096), other, sizeof(other));
+	look_round();
+	assert_int_equal(copies.n_differences, 0);
+	assert_false(copies_expect(&copies, BASE + 12 * 4096 - 1, other, sizeof(other)));
+	assert_false(copies_expect(&copies, BASE + 15, other, sizeof(other)));
+}
+
 static void test_add(void **state)
 {
 	(void)state;
@@ -268,7 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing), TEST(test_bytes),	  TEST(test_long),
 		TEST(test_sites),   TEST(test_under_way), TEST(test_over_and_over),
-		TEST(test_mapping), TEST(test_add),
+		TEST(test_mapping), TEST(test_expect),	  TEST(test_add),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
