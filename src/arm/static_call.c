@@ -237,10 +237,7 @@ static bool has_jump_labels(const struct profile *profile)
 	return profile_field(profile, "static_key.type", &type) == 0;
 }
 
-/*
- * Without CONFIG_JUMP_LABEL a static key is a counter and no more, and whoever comes by looks at it: that is the branch. Where
- * its other side begins nobody tells; not in front of the function.
- */
+/* Switches the slot's key on, for whoever looks at its counter. */
 static int add_counter(struct finder *finder, const struct slot *slot)
 {
 	static const uint8_t off[4] = { 0 }, on[4] = { 1 };
@@ -262,7 +259,10 @@ static uint64_t caller_of(const struct finder *finder, const char *name)
 	return profile_symbol(finder->profile, function);
 }
 
-/* Its one target goes to @targets. */
+/*
+ * Without CONFIG_JUMP_LABEL a static key is a counter and no more, and whoever comes by looks at it: that is the branch. Where
+ * its other side begins nobody tells; not in front of the function, which goes to @targets.
+ */
 static int add_counter_for_jumps(struct finder *finder, const struct slot *slot, const char *name,
 				 uint64_t *targets)
 {

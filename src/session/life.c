@@ -130,7 +130,6 @@ static enum life look_at_cpus(const struct session *session, bool *ret_all)
 {
 	struct cpu cpus[MAX_CPUS];
 	int n = machine_cpus(session->machine, cpus, MAX_CPUS, NULL), n_ours = 0;
-	bool ours = n <= 0; /* QEMU does not answer: that is for others to judge */
 
 	for (int i = 0; i < n && i < MAX_CPUS; i++) {
 		struct kernel_place place;
@@ -139,11 +138,11 @@ static enum life look_at_cpus(const struct session *session, bool *ret_all)
 			continue;
 		if (!same_place(&place, &session->place))
 			return LIFE_OTHER_KERNEL;
-		ours = true;
 		n_ours++;
 	}
 	*ret_all = n > 0 && n_ours == n;
-	return ours ? LIFE_GOES_ON : LIFE_OTHER_KERNEL;
+	/* When QEMU does not answer, that is for others to judge. */
+	return n <= 0 || n_ours ? LIFE_GOES_ON : LIFE_OTHER_KERNEL;
 }
 
 static enum pulse_finding feel_pulse(struct session *session, uint64_t now_ns)
