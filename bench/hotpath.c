@@ -28,6 +28,10 @@
 #define I_MODE 72
 #define F_FLAGS 48
 #define F_MODE 52
+#define F_PATH 64
+#define D_PARENT 8
+#define D_INODE 16
+#define N_DIRECTORIES 4 /* above the file, the root among them */
 
 /* What the host resolves when it arms: fields are symbols whose value is an offset. */
 #define FIELD(name, value) __asm__(".globl \"" name "\"\n.set \"" name "\", " #value)
@@ -38,6 +42,11 @@ FIELD("field.inode.i_mode", 72);
 FIELD("field.file.f_flags", 48);
 FIELD("field.file.f_mode", 52);
 FIELD("field.super_block.s_magic", 0);
+FIELD("field.file.f_path", 64);
+FIELD("field.file.f_path.dentry", 72);
+FIELD("field.path.dentry", 8);
+FIELD("field.dentry.d_parent", 8);
+FIELD("field.dentry.d_inode", 16);
 __asm__(".pushsection .bss\n.balign 4096\n.globl vault\nvault: .skip 8 << 20\n"
 	".globl mailbox\nmailbox: .skip 4 << 20\n.popsection");
 __asm__(".pushsection .text\n.globl __x86_return_thunk\n__x86_return_thunk: ret\n.popsection");
@@ -46,6 +55,7 @@ extern char vault_bytes[8 << 20] __asm__("vault");
 int guard_file_open(void *file);
 
 static char file[256], inode[256], super[64] __attribute__((aligned(64)));
+static char dentries[N_DIRECTORIES + 1][64], directories[N_DIRECTORIES][256];
 static volatile int started; /* keeps the child's own instructions apart */
 
 static void set_field(char *structure, size_t at, uint64_t value)
@@ -65,8 +75,30 @@ struct way {
 	bool passes; /* the filter has a byte for a file that is watched elsewhere */
 	bool collides; /* in the table, too */
 	bool writes;
-	bool bases; /* patterns are for changes, on another file system */
+	bool bases; /* there are patterns for changes, elsewhere */
 };
+
+static void set_word(uint64_t ino, uint16_t word)
+{
+	((uint16_t *)(vault_bytes + GUARD_VAULT_FILTER))[GUARD_FILTER_AT(ino)] = word;
+}
+
+/* The file's name, and the directories above it up to the root, which nobody watches. */
+static void build_names(void)
+{
+	set_field(file, F_PATH + 8, (uint64_t)dentries[0]);
+	for (size_t i = 0; i <= N_DIRECTORIES; i++) {
+		char *of = i ? directories[i - 1] : inode;
+
+		set_field(dentries[i], D_INODE, (uint64_t)of);
+		set_field(dentries[i], D_PARENT, (uint64_t)dentries[i < N_DIRECTORIES ? i + 1 : i]);
+		if (!i)
+			continue;
+		set_field(of, I_SB, (uint64_t)super);
+		set_field(of, I_INO, 100 + i);
+		set_word(100 + i, GUARD_FILTER_PASSES);
+	}
+}
 
 static void build(const struct way *way)
 {
@@ -77,8 +109,9 @@ static void build(const struct way *way)
 	set_field(inode, I_SB, (uint64_t)super);
 	set_field(inode, I_INO, 4711);
 	set_field(inode, I_MODE, 0100644);
-	set_field(file, F_FLAGS, way->writes ? 2 | 3ULL << 32 : 1ULL << 32);
-	vault_bytes[GUARD_VAULT_FILTER + GUARD_FILTER_AT((uint64_t)super, 4711)] = way->passes;
+	set_field(file, F_FLAGS, way->writes ? 2 | 0x18003ULL << 32 : 0x8001ULL << 32);
+	set_word(4711, way->passes ? GUARD_FILTER_FILES : GUARD_FILTER_PASSES);
+	build_names();
 	vault->mask = (8 << 20) - 1;
 	vault->table = GUARD_TABLE_WORD(TABLE_PAGE, 64 - TABLE_BITS) |
 		       (way->bases ? GUARD_TABLE_BASES : 0) | 1ULL << GUARD_TABLE_SEQUENCE_SHIFT;
@@ -105,7 +138,8 @@ static void step_through(pid_t child)
 	int status;
 
 	while (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0 &&
-	       waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+	       waitpid(child, &status, 0) == child && WIFSTOPPED(status) &&
+	       WSTOPSIG(status) == SIGTRAP) {
 		ptrace(PTRACE_GETREGS, child, NULL, &registers);
 		if (registers.rip == from)
 			back = (uint64_t)ptrace(PTRACE_PEEKDATA, child, (void *)registers.rsp,
@@ -142,7 +176,7 @@ int main(void)
 		  .passes = true,
 		  .collides = true },
 		{ .name = "to write", .writes = true },
-		{ .name = "to write: patterns or layers on other file systems",
+		{ .name = "to write: patterns elsewhere, four directories above the file",
 		  .writes = true,
 		  .bases = true },
 	};

@@ -255,11 +255,31 @@ static int find_lsm_hook(const struct finder *finder, struct patch *ret, size_t 
 			     replaced_word(finder, wanted[row].name));
 }
 
+/*
+ * Where a hook enters the guard: behind the mark for indirect branches (endbr64), one instruction less, where none needs it. That is where
+ * the kernel's text calls by itself, and in kernels that were built without indirect branch tracking (Linux 991625f3dd2c, v5.18: it
+ * tests itself at boot).
+ */
+static uint64_t entry_point(const struct finder *finder, size_t row, enum hook_means means)
+{
+	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	const struct link_image *guard = finder->guard;
+	uint64_t function = link_symbol(guard, wanted[row].function);
+	uint64_t at = function - guard->address;
+	bool direct = means == HOOK_STATIC_CALL && wanted[row].need != WALKED;
+	bool tracked = profile_symbol(finder->profile, "ibt_selftest");
+
+	if (!function || (tracked && !direct) || at + sizeof(endbr64) > guard->size ||
+	    memcmp(guard->bytes + at, endbr64, sizeof(endbr64)) != 0)
+		return function;
+	return function + sizeof(endbr64);
+}
+
 /* Returns the number of patches. */
 static int find_patches(const struct finder *finder, size_t row, enum hook_means means,
 			uint64_t place, struct patch *ret)
 {
-	uint64_t function = link_symbol(finder->guard, wanted[row].function);
+	uint64_t function = entry_point(finder, row, means);
 	int r = -ENOENT;
 
 	if (!function)

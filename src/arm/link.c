@@ -21,6 +21,7 @@ struct linker {
 	Elf_Data *symbols;
 	size_t n_symbols, strings; /* section of their names */
 	uint64_t *values; /* of each symbol */
+	size_t plain_return; /* the object's own return thunk, if it is used; else 0 */
 	char missing[512];
 };
 
@@ -143,8 +144,12 @@ static int symbol_value(struct linker *linker, size_t i, link_resolve_t resolve,
 	}
 	if (symbol.st_shndx >= SHN_LORESERVE)
 		return 0; /* the name of the source file */
-	if (resolve(data, name, &linker->values[i]) < 0 && !weak)
+	if (resolve(data, name, &linker->values[i]) == 0)
+		return 0;
+	if (!weak)
 		note_missing(linker, name);
+	else if (defined && !strcmp(name, "__x86_return_thunk"))
+		linker->plain_return = i;
 	return 0;
 }
 
@@ -191,6 +196,20 @@ static int apply(uint8_t *field, uint32_t type, uint64_t value, uint64_t place)
 	return -ENOEXEC;
 }
 
+/*
+ * A jump to the return thunk becomes what is there, a return, where the kernel's own became one, too (apply_returns() in
+ * arch/x86/kernel/alternative.c).
+ */
+static bool return_in_place(uint8_t *field, uint32_t type)
+{
+	static const uint8_t plain[] = { 0xc3, 0xcc, 0xcc, 0xcc, 0xcc };
+
+	if (type != R_X86_64_PLT32 || field[-1] != 0xe9)
+		return false;
+	memcpy(field - 1, plain, sizeof(plain));
+	return true;
+}
+
 static int relocate_section(struct linker *linker, Elf_Scn *section, const GElf_Shdr *header,
 			    struct error *err)
 {
@@ -207,6 +226,9 @@ static int relocate_section(struct linker *linker, Elf_Scn *section, const GElf_
 		at = place - linker->image->address + rela.r_offset;
 		if (symbol >= linker->n_symbols || at >= linker->image->size)
 			return broken(err, "a relocation points outside");
+		if (at && symbol && symbol == linker->plain_return &&
+		    return_in_place(linker->image->bytes + at, GELF_R_TYPE(rela.r_info)))
+			continue;
 		r = apply(linker->image->bytes + at, GELF_R_TYPE(rela.r_info),
 			  linker->values[symbol] + (uint64_t)rela.r_addend, place + rela.r_offset);
 		if (r < 0)

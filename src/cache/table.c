@@ -34,7 +34,7 @@
  *
  * The filter (GUARD_FILTER_) holds what is in force, and what was or will be: bits are set before a file is entered anywhere,
  * and before a word is in force that tells of bases for reading; they are cleared when a new table is in force, or such a
- * word no longer. So a byte that covers two entries, one of which is always there, is never 0.
+ * word no longer. So a word that covers two entries, one of which is always there, never lets pass.
  *
  * `nodes` mirrors the slots on the host, `filter` the filter: the vault is never read back.
  */
@@ -75,7 +75,7 @@ struct table {
 	bool building;
 	bool change_live; /* while building */
 	bool filled; /* GUARD_FILTER_READ_BASES is set in all of the filter */
-	uint8_t filter[GUARD_FILTER_SIZE];
+	uint8_t filter[GUARD_FILTER_SIZE]; /* bits; 0: GUARD_FILTER_PASSES */
 	bool fresh; /* something was put in since the word in force last moved on */
 	uint32_t sequence;
 };
@@ -133,12 +133,44 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 	return 0;
 }
 
-static void filter_set(struct table *table, uint32_t at, uint8_t value)
+#define FILTER_ALL (GUARD_FILTER_FILES | GUARD_FILTER_READ_BASES | GUARD_FILTER_BASES)
+
+static uint16_t *filter_words(const struct table *table)
 {
-	if (table->filter[at] == value)
+	return (uint16_t *)(table->vault + GUARD_VAULT_FILTER);
+}
+
+static uint16_t filter_word_of(uint8_t bits)
+{
+	return bits ? bits : GUARD_FILTER_PASSES;
+}
+
+static void filter_set(struct table *table, uint32_t at, uint8_t bits)
+{
+	if (table->filter[at] == bits)
 		return;
-	table->filter[at] = value;
-	__atomic_store_n(&table->vault[GUARD_VAULT_FILTER + at], value, __ATOMIC_RELEASE);
+	table->filter[at] = bits;
+	__atomic_store_n(&filter_words(table)[at], filter_word_of(bits), __ATOMIC_RELEASE);
+}
+
+/* What is there: an earlier daemon's, or nothing yet, which lets nothing pass. */
+static void filter_take_over(struct table *table)
+{
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
+		uint16_t word = filter_words(table)[at];
+		bool nonsense = !word || word & ~FILTER_ALL;
+
+		table->filter[at] = word == GUARD_FILTER_PASSES ? 0 : nonsense ? FILTER_ALL : word;
+	}
+}
+
+static bool filter_is_as_written(const struct table *table)
+{
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
+		if (filter_words(table)[at] != filter_word_of(table->filter[at]))
+			return false;
+	}
+	return true;
 }
 
 static void filter_fill(struct table *table, bool read_bases)
@@ -152,18 +184,24 @@ static void filter_fill(struct table *table, bool read_bases)
 	table->filled = read_bases;
 }
 
-/* Is it looked for when a file is opened to be read? */
-static bool is_filtered(const struct guard_entry *entry)
+/* What the filter says because of it. A pseudo file system's base is looked for without the filter. */
+static uint8_t filter_bits(const struct guard_entry *entry)
 {
-	return (entry->key & 7) == GUARD_KEY_FILE;
+	switch (entry->key & 7) {
+	case GUARD_KEY_FILE:
+		return GUARD_FILTER_FILES;
+	case GUARD_KEY_BASE:
+		return entry->ino ? GUARD_FILTER_BASES : 0;
+	default:
+		return 0;
+	}
 }
 
 static void filter_enter(struct table *table, const struct guard_entry *entry)
 {
-	uint32_t at = GUARD_FILTER_AT(entry->key, entry->ino);
+	uint32_t at = GUARD_FILTER_AT(entry->ino);
 
-	if (is_filtered(entry))
-		filter_set(table, at, table->filter[at] | GUARD_FILTER_FILES);
+	filter_set(table, at, table->filter[at] | filter_bits(entry));
 }
 
 static bool key_is_live(uint64_t key)
@@ -182,8 +220,8 @@ static void filter_renew(struct table *table)
 	for (size_t i = 0; i < half->n_slots; i++) {
 		const struct guard_entry *entry = &half->nodes[i].entry;
 
-		if (key_is_live(entry->key) && is_filtered(entry))
-			needed[GUARD_FILTER_AT(entry->key, entry->ino)] |= GUARD_FILTER_FILES;
+		if (key_is_live(entry->key))
+			needed[GUARD_FILTER_AT(entry->ino)] |= filter_bits(entry);
 	}
 	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
 		filter_set(table, i, needed[i]);
@@ -278,7 +316,7 @@ int table_new(struct table **ret, void *vault, size_t vault_size, bool keep, str
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	((uint8_t *)vault)[vault_size - 1] = '\0';
-	memcpy(table->filter, table->vault + GUARD_VAULT_FILTER, sizeof(table->filter));
+	filter_take_over(table);
 	if (!keep) {
 		put_in_force(table, !table->live);
 		filter_renew(table);
@@ -746,7 +784,7 @@ bool table_is_as_written(const struct table *table)
 		    (key_is_live(entry->key) && !same_entry(slot, entry)))
 			return false;
 	}
-	return memcmp(table->vault + GUARD_VAULT_FILTER, table->filter, sizeof(table->filter)) == 0;
+	return filter_is_as_written(table);
 }
 
 void table_stats(const struct table *table, struct table_stats *ret)

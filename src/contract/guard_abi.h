@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 6
+#define GUARD_ABI_VERSION 7
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
@@ -151,15 +151,21 @@ struct guard_exception {
 #define GUARD_HASH(key, ino) (((key) ^ (ino)) * 0x9e3779b97f4a7c15ULL)
 
 /*
- * The filter: bytes, one for each value of 16 bits of (super block, ino). 0: the table in force says nothing of reading such a
- * file. So an open that nobody watches looks at one byte, and not at the table. A byte is set before a table is in
- * force that needs it, and cleared after: it alone is to be believed, without vault.table.
+ * The filter: words, one for each value of an inode number's lower 16 bits. It says what tables in force could say of any file or
+ * directory with such a number; so what nobody watches looks at words of it, and not at the table. A word is set before a table is in
+ * force that needs it, and cleared after: one word is to be believed alone; several only if vault.table stays the same meanwhile.
  */
 #define GUARD_FILTER_SIZE 0x10000
-#define GUARD_FILTER_AT(super, ino) ((uint32_t)((uint16_t)((super) >> 8) ^ (uint16_t)(ino)))
-enum guard_filter {
-	GUARD_FILTER_FILES = 1 << 0, /* a FILE with these bits is there, or was */
-	GUARD_FILTER_READ_BASES = 1 << 1, /* in all bytes: as in the table's word */
+#define GUARD_FILTER_AT(ino) ((uint32_t)(uint16_t)(ino))
+/*
+ * Nothing. Of struct file's f_mode in the hook on opening, this is the lower half for a regular file or a directory that is opened to
+ * be read and not written: FMODE_ATOMIC_POS | FMODE_READ (do_dentry_open()), so that one comparison tells both.
+ */
+#define GUARD_FILTER_PASSES 0x8001
+enum guard_filter { /* else, bits */
+	GUARD_FILTER_FILES = 1 << 1, /* a FILE with such a number is there, or was */
+	GUARD_FILTER_READ_BASES = 1 << 2, /* in all words: as in the table's word */
+	GUARD_FILTER_BASES = 1 << 3, /* a BASE with such a number is there, or was */
 };
 
 /*

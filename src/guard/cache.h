@@ -34,10 +34,16 @@ static inline const struct guard_entry *cache_find(const void *vault, uint64_t t
 	return NULL;
 }
 
-/* May the table in force say something of reading the file whose GUARD_FILTER_AT() is @at? No is certain. */
-static inline bool filter_has(const void *vault, uint64_t at)
+/* The filter's word for an inode of that number: GUARD_FILTER_PASSES, or bits. */
+static inline uint32_t filter_word(const void *vault, uint64_t ino)
 {
-	return ((const uint8_t *)vault + GUARD_VAULT_FILTER)[at];
+	return ((const uint16_t *)vault)[GUARD_VAULT_FILTER / 2 + GUARD_FILTER_AT(ino)];
+}
+
+/* May the tables in force have this kind of entry (a bit of enum guard_filter) for such a number? No is certain. */
+static inline bool filter_has(const void *vault, uint64_t ino, uint32_t kind)
+{
+	return filter_word(vault, ino) & kind;
 }
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The hooks on open files. What an open for reading costs a file that nobody watches is one look at the filter; for writing,
- * maybe_watched(): look-ups, no store, no call. Nothing hangs on reading and writing.
+ * one for each directory above it. Nothing hangs on reading and writing.
  */
 #include "guard/attempt.h"
 #include "guard/judge.h"
@@ -55,7 +55,7 @@ static __attribute__((noinline)) int judge_open(const void *file, bool passed)
 {
 	const void *inode = file_inode(file);
 	struct attempt attempt = {
-		.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode)),
+		.subject = subject_of(inode, file_dentry(file), inode_super(inode)),
 		.operations = operations_of(file),
 		.path = file_path(file),
 		.passed = passed,
@@ -71,7 +71,7 @@ static __attribute__((noinline)) int judge_pseudo(const void *file)
 {
 	const void *inode = file_inode(file);
 	struct attempt attempt = {
-		.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode)),
+		.subject = subject_of(inode, file_dentry(file), inode_super(inode)),
 		.operations = GUARD_OP_WRITE,
 		.path = file_path(file),
 	};
@@ -86,18 +86,36 @@ static bool is_device(uint16_t mode)
 	return (mode & (S_IFCHR | 0110000)) == S_IFCHR;
 }
 
-static __attribute__((noinline)) int open_special(const void *file)
+/* May names below, or patterns anywhere on its super block, or its own entry say something of a file that overlayfs opens below? */
+static bool backing_maybe_watched(const void *inode)
 {
-	const void *inode = file_inode(file);
-	uint64_t super = inode_super(inode);
-	int r = is_device(inode_mode(inode)) ? attempt_device(file) : judge_pseudo(file);
+	uint64_t super = inode_super(inode), table = READ_ONCE(vault.table);
 
-	return !r && maybe_watched(super, inode) ? judge_open(file, false) : r;
+	return filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_FILES) ||
+	       has_bases(table, super, true) || READ_ONCE(vault.table) != table;
+}
+
+static __attribute__((noinline)) int open_below(const void *file)
+{
+	return backing_maybe_watched(file_inode(file)) && !is_judged_above()
+		       ? judge_open(file, false)
+		       : 0;
 }
 
 static __attribute__((noinline)) int open_to_change(const void *file)
 {
-	return maybe_watched(inode_super(file_inode(file)), NULL) ? judge_open(file, false) : 0;
+	if (unlikely(is_backing_file(file)))
+		return open_below(file);
+	if (likely(!filter_says(file_inode(file), file_dentry(file))))
+		return 0;
+	return is_watched(file_inode(file), file_dentry(file)) ? judge_open(file, false) : 0;
+}
+
+static __attribute__((noinline)) int open_special(const void *file)
+{
+	int r = is_device(inode_mode(file_inode(file))) ? attempt_device(file) : judge_pseudo(file);
+
+	return r ? r : open_to_change(file);
 }
 
 /* Every call in here is its last, so that an open that nobody watches saves no registers. */
@@ -105,51 +123,32 @@ static __attribute__((noinline)) int open_weighed(const void *file)
 {
 	const void *inode = file_inode(file);
 	uint64_t super = inode_super(inode);
-	uint32_t writes = file_mode(file) & FMODE_WRITE;
+	uint32_t mode = file_mode(file), writes = mode & FMODE_WRITE;
 
 	if (!inode)
 		__builtin_unreachable(); /* what is opened has one */
-	if (unlikely(is_device(inode_mode(inode))) ||
+	if ((unlikely(!(mode & FMODE_ATOMIC_POS)) && is_device(inode_mode(inode))) ||
 	    (writes && unlikely(is_pseudo((const void *)super))))
 		return open_special(file);
-	if (unlikely(maybe_watched_for(super, inode, false)))
-		return judge_open(file, false);
-	/* Most patterns are for changes: what only reads need not look for them. */
 	if (writes || file_flags(file) & O_TRUNC)
 		return open_to_change(file);
-	return 0;
+	return unlikely(maybe_watched_for_reading(super, inode)) ? judge_open(file, false) : 0;
 }
 
-/* As GUARD_FILTER_AT(), in two instructions. */
-static uint64_t filter_at(const void *inode)
-{
-	typedef uint16_t __attribute__((aligned(1), may_alias)) anywhere;
-	uint64_t at = *(const anywhere *)((const char *)inode_super_bytes(inode) + 1);
-
-	/* A compiler would extend the result once more. */
-	__asm__("xorw %1, %w0" : "+r"(at) : "m"(*(const uint16_t *)inode_ino_bytes(inode)) : "cc");
-	return at;
-}
-
-/* Of the types of files, regular ones, links and sockets have the highest bit. */
-static bool is_no_device(const void *inode)
-{
-	return inode_type(inode) < 0;
-}
-
-/* What f_mode says of writing is at an open what f_flags says (OPEN_FMODE()), and here both come in one test. */
-static bool only_reads(const void *file)
-{
-	return !(opened_flags(file) & (O_WRONLY | O_RDWR | O_TRUNC));
-}
-
+/*
+ * What f_mode says and what the filter says come in one comparison, and what is left of it is 0 and returned: of eight instructions
+ * there is none to spare. That the file is truncated f_mode does not say yet.
+ */
 int guard_file_open(void *file)
 {
-	const void *inode = file_inode(file);
+	uint32_t word = filter_word(vault_bytes, inode_ino_low(file_inode(file)));
+	bool passes;
 
-	if (likely(is_no_device(inode)) && likely(only_reads(file)) &&
-	    likely(!filter_has(vault_bytes, filter_at(inode))))
-		return 0;
+	__asm__("subw %2, %w0"
+		: "+r"(word), "=@ccz"(passes)
+		: "m"(*(const uint16_t *)file_mode_bytes(file)));
+	if (likely(passes) && likely(!(opened_flags(file) & O_TRUNC)))
+		return (int)word;
 	return open_weighed(file);
 }
 
@@ -157,20 +156,22 @@ int guard_file_open(void *file)
 int guard_file_receive(void *file)
 {
 	const void *inode = file_inode(file);
+	bool maybe = is_backing_file(file) ? backing_maybe_watched(inode)
+					   : filter_says(inode, file_dentry(file));
 
-	return maybe_watched(inode_super(inode), inode) ? judge_open(file, true) : 0;
+	return maybe && !is_judged_above() ? judge_open(file, true) : 0;
 }
 
 /* By the path, not f_inode: overlayfs maps the file below, under the path above. */
 static int judge_mapping(const void *file)
 {
-	const void *dentry = path_dentry(file_path(file)), *inode = dentry_inode(dentry);
+	const void *dentry = file_dentry(file), *inode = dentry_inode(dentry);
 	struct attempt attempt = {
 		.operations = GUARD_OP_MMAP_WRITE,
 		.path = file_path(file),
 	};
 
-	if (!inode || !maybe_watched(inode_super(inode), inode))
+	if (!inode || !maybe_watched(inode, dentry))
 		return 0;
 	attempt.subject = subject_of(inode, dentry, inode_super(inode));
 	return judge(&attempt, NULL);
@@ -212,9 +213,9 @@ int guard_file_permission(void *file, int mask)
 		.waits = true,
 	};
 
-	if (likely(!(mask & (MAY_READ | MAY_WRITE)) || !maybe_watched(inode_super(inode), inode)))
+	if (likely(!(mask & (MAY_READ | MAY_WRITE)) || !maybe_watched(inode, file_dentry(file))))
 		return 0;
-	attempt.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode));
+	attempt.subject = subject_of(inode, file_dentry(file), inode_super(inode));
 	return judge(&attempt, NULL);
 }
 
@@ -230,7 +231,7 @@ int guard_file_ioctl(void *file, unsigned int command, unsigned long argument)
 {
 	const void *inode = file_inode(file);
 	struct attempt attempt = {
-		.subject = subject_of(inode, path_dentry(file_path(file)), inode_super(inode)),
+		.subject = subject_of(inode, file_dentry(file), inode_super(inode)),
 		.operations = GUARD_OP_ATTR_FLAGS,
 		.path = file_path(file),
 		.strips_identity = strips_identity(command),
@@ -243,5 +244,5 @@ int guard_file_ioctl(void *file, unsigned int command, unsigned long argument)
 		   command != FS_IOC32_SETFLAGS && command != FS_IOC_FSSETXATTR &&
 		   command != FS_IOC_ENABLE_VERITY))
 		return 0;
-	return maybe_watched(attempt.subject.super, inode) ? judge(&attempt, NULL) : 0;
+	return maybe_watched(inode, attempt.subject.dentry) ? judge(&attempt, NULL) : 0;
 }

@@ -16,11 +16,10 @@ static int judge_new(const void *directory, const void *dentry, uint32_t operati
 		.role = other ? GUARD_ROLE_TARGET : GUARD_ROLE_NONE,
 		.other = other,
 	};
-	uint64_t super = inode_super(directory);
 
-	if (!maybe_watched(super, NULL))
+	if (!maybe_watched(NULL, dentry))
 		return 0;
-	attempt.subject = subject_of(NULL, dentry, super);
+	attempt.subject = subject_of(NULL, dentry, inode_super(directory));
 	return judge(&attempt, NULL);
 }
 
@@ -60,7 +59,7 @@ int guard_inode_link(void *old_dentry, void *directory, void *dentry)
 	};
 	int r = 0;
 
-	if (inode && maybe_watched(attempt.subject.super, inode))
+	if (inode && maybe_watched(inode, old_dentry))
 		r = judge(&attempt, NULL);
 	return r ? r : judge_new(directory, dentry, GUARD_OP_LINK, old_dentry);
 }
@@ -83,8 +82,7 @@ int guard_inode_unlink(void *directory, void *dentry)
 {
 	const void *inode = dentry_inode(dentry);
 
-	return inode && maybe_watched(inode_super(inode), inode) ? judge_removal(directory, dentry)
-								 : 0;
+	return inode && maybe_watched(inode, dentry) ? judge_removal(directory, dentry) : 0;
 }
 
 static bool is_directory(const void *inode)
@@ -117,14 +115,13 @@ static __attribute__((noinline)) int judge_move(const void *from, const void *to
 int guard_inode_rename(void *old_directory, void *old_dentry, void *new_directory, void *new_dentry)
 {
 	const void *moved = dentry_inode(old_dentry), *replaced = dentry_inode(new_dentry);
-	uint64_t super = inode_super(old_directory);
 	bool source_followed = false, target_followed = false;
 	int r = 0;
 
-	if (moved && maybe_watched(super, moved))
+	if (moved && maybe_watched(moved, old_dentry))
 		r = judge_move(old_dentry, new_dentry, GUARD_ROLE_SOURCE, old_directory,
 			       &source_followed);
-	if (!r && maybe_watched(super, replaced))
+	if (!r && maybe_watched(replaced, new_dentry))
 		r = judge_move(old_dentry, new_dentry, GUARD_ROLE_TARGET, new_directory,
 			       &target_followed);
 	if (r)
@@ -141,7 +138,7 @@ static int judge_inode(const void *dentry, uint32_t operation)
 	const void *inode = dentry_inode(dentry);
 	struct attempt attempt = { .operations = operation };
 
-	if (!inode || !maybe_watched(inode_super(inode), inode))
+	if (!inode || !maybe_watched(inode, dentry))
 		return 0;
 	attempt.subject = entry_of(dentry, inode);
 	return judge(&attempt, NULL);
@@ -215,7 +212,7 @@ int guard_inode_copy_up(void *dentry)
 	bool followed;
 	int r;
 
-	if (!inode || !maybe_watched(inode_super(inode), inode))
+	if (!inode || !filter_says(inode, dentry))
 		return 0;
 	attempt.subject = entry_of(dentry, inode);
 	attempt.subject.of_overlay = true;

@@ -206,8 +206,6 @@ int judge(const struct attempt *attempt, bool *ret_followed)
 
 	if (ret_followed)
 		*ret_followed = false;
-	if (!attempt->space && !may_concern(&attempt->subject))
-		return 0;
 	find_decided(&verdict, attempt);
 	outcome = weigh(attempt, &verdict);
 	if (outcome.reported)
@@ -237,14 +235,4 @@ void follow_name(const void *inode, const void *directory, const void *dentry,
 	record->name = describe_name(record, &text, TEXT_NAME, dentry);
 	ring_give(record, position, sizeof(*record));
 	ring_wait_handled(position);
-}
-
-/*
- * Overlayfs opens a file below either with the path of the one above (before Linux 62d53c4a1dfe, v6.5), or as a backing
- * file.
- */
-bool is_backing_file(const void *file)
-{
-	return file_mode(file) & FMODE_BACKING ||
-	       dentry_inode(path_dentry(file_path(file))) != file_inode(file);
 }

@@ -33,7 +33,14 @@ static inline struct subject subject_of(const void *inode, const void *dentry, u
 	return (struct subject){ .inode = inode, .dentry = dentry, .super = super };
 }
 
-/* Does overlayfs open this file, below one of its own? */
-bool is_backing_file(const void *file);
+/*
+ * Does overlayfs open this file, below one of its own? It does either with the path of the one above (before Linux 62d53c4a1dfe, v6.5),
+ * or as a backing file.
+ */
+static inline bool is_backing_file(const void *file)
+{
+	return file_mode(file) & FMODE_BACKING ||
+	       dentry_inode(file_dentry(file)) != file_inode(file);
+}
 
 #endif

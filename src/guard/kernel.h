@@ -36,15 +36,15 @@ KERNEL_FIELD(void *, file_inode, "file.f_inode")
 KERNEL_FIELD(uint32_t, file_mode, "file.f_mode")
 KERNEL_FIELD(uint32_t, file_flags, "file.f_flags")
 KERNEL_EMBEDDED(file_path, "file.f_path")
+KERNEL_FIELD(void *, file_dentry, "file.f_path.dentry")
 KERNEL_CONSTANT(uint32_t, opened_flags, "file.f_flags") /* as they are in the hook on opening */
+KERNEL_EMBEDDED(file_mode_bytes, "file.f_mode")
 
 KERNEL_FIELD(uint64_t, inode_super, "inode.i_sb")
 KERNEL_FIELD(uint64_t, inode_ino, "inode.i_ino")
 KERNEL_FIELD(uint32_t, inode_generation, "inode.i_generation")
 KERNEL_FIELD(uint16_t, inode_mode, "inode.i_mode")
-KERNEL_CONSTANT(int16_t, inode_type, "inode.i_mode")
-KERNEL_EMBEDDED(inode_ino_bytes, "inode.i_ino")
-KERNEL_EMBEDDED(inode_super_bytes, "inode.i_sb")
+KERNEL_CONSTANT(uint16_t, inode_ino_low, "inode.i_ino")
 KERNEL_FIELD(uint32_t, inode_uid, "inode.i_uid")
 KERNEL_FIELD(uint32_t, inode_gid, "inode.i_gid")
 KERNEL_FIELD(uint32_t, inode_links, "inode.i_nlink")
@@ -142,6 +142,7 @@ KERNEL_ENUMERATOR(LOADING_KEXEC_IMAGE)
 
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
+#define FMODE_ATOMIC_POS 0x8000 /* regular files and directories */
 #define FMODE_CREATED 0x100000
 #define FMODE_EXEC 0x20 /* of f_flags: __FMODE_EXEC */
 #define FMODE_BACKING 0x2000000 /* since Linux 62d53c4a1dfe (v6.5); before, the bit is not used */

@@ -317,6 +317,74 @@ bool may_concern(const struct subject *subject)
 	return READ_ONCE(vault.table) != table;
 }
 
+/* Parents are held by their children; under RCU they stay readable when a rename takes one away. */
+static inline __attribute__((always_inline)) bool walk_to_base(const void *dentry, uint64_t table)
+{
+	const void *parent, *inode;
+
+	for (uint32_t n = GUARD_MAX_LEVELS; n; n--, dentry = parent) {
+		parent = dentry_parent(dentry);
+		if (parent == dentry)
+			break;
+		inode = dentry_inode(parent);
+		if (unlikely(!inode))
+			break;
+		if (unlikely(filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_BASES)))
+			return true;
+	}
+	return READ_ONCE(vault.table) != table;
+}
+
+static __attribute__((noinline)) bool walk_under_rcu(const void *dentry, uint64_t table)
+{
+	bool found;
+
+	rcu_lock();
+	found = walk_to_base(dentry, table);
+	rcu_unlock();
+	return found;
+}
+
+/* Without PREEMPT_RCU a leaf function: most opens for writing come by here. */
+bool may_be_below_base(const void *dentry, uint64_t table)
+{
+	if (__rcu_read_lock)
+		return walk_under_rcu(dentry, table);
+	return walk_to_base(dentry, table);
+}
+
+static bool is_overlays(uint64_t table)
+{
+	const void *cred = task_cred(current_task());
+
+	return cred != task_real_cred(current_task()) &&
+	       cache_find(vault_bytes, table, (uint64_t)cred | GUARD_KEY_CREDS, 0);
+}
+
+bool is_judged_above(void)
+{
+	uint64_t table;
+	bool found;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		found = is_overlays(table);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return found;
+}
+
+bool is_watched(const void *inode, const void *dentry)
+{
+	const struct subject subject = {
+		.inode = inode,
+		.dentry = dentry,
+		.super = inode_super(inode ? inode : dentry_inode(dentry_parent(dentry))),
+	};
+
+	return may_concern(&subject) && !is_judged_above();
+}
+
 /* A pseudo file system's patterns hang from its root, whichever instance it is: there are as many as somebody mounts. */
 static __attribute__((noinline)) void match_pseudo(const struct match *match, uint64_t table)
 {
@@ -342,18 +410,6 @@ static __attribute__((noinline)) void match_pseudo(const struct match *match, ui
 	rcu_unlock();
 }
 
-/*
- * Overlayfs works on its layers with credentials of its own, which no task can have otherwise. What it does below for a
- * known container's overlay has been judged above.
- */
-static bool is_judged_above(uint64_t table)
-{
-	const void *cred = task_cred(current_task());
-
-	return cred != task_real_cred(current_task()) &&
-	       cache_find(vault_bytes, table, (uint64_t)cred | GUARD_KEY_CREDS, 0);
-}
-
 static void find_at(const struct match *match, uint64_t table, uint64_t key, uint64_t ino)
 {
 	const struct subject *subject = match->subject;
@@ -364,7 +420,7 @@ static void find_at(const struct match *match, uint64_t table, uint64_t key, uin
 		match_pseudo(match, table);
 		return;
 	}
-	if (!subject->of_overlay && is_judged_above(table))
+	if (!subject->of_overlay && is_overlays(table))
 		return;
 	if (subject->inode) {
 		entry = cache_find(vault_bytes, table, key, ino);

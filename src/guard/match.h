@@ -34,6 +34,18 @@ struct verdict {
  */
 bool may_concern(const struct subject *subject);
 
+/*
+ * Is there a directory above, on its file system, that patterns may hang from? By the filter. No is certain, since @table, which is what
+ * vault.table was before anything was asked, is compared once more.
+ */
+bool may_be_below_base(const void *dentry, uint64_t table);
+
+/*
+ * Overlayfs works on its layers with credentials of its own, which no task can have otherwise. What it does below for a
+ * known container's overlay has been judged above.
+ */
+bool is_judged_above(void);
+
 /* All that the table in force says. May sleep. */
 void find_verdict(struct verdict *verdict, const struct subject *subject);
 
@@ -84,20 +96,35 @@ static inline __attribute__((always_inline)) bool has_bases(uint64_t table, uint
 	return mark && (changes ? READ_ONCE(mark->deny) : READ_ONCE(mark->report));
 }
 
-/* What an operation costs that nobody watches: look-ups, no store, no call. */
-static inline __attribute__((always_inline)) bool maybe_watched_for(uint64_t super,
-								    const void *inode, bool changes)
+/*
+ * What an operation costs that nobody watches: some words of the filter, no store, no lock. @inode may be NULL, and so may @dentry,
+ * where patterns are looked for.
+ */
+static inline __attribute__((always_inline)) bool filter_says(const void *inode, const void *dentry)
+{
+	uint64_t table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+
+	if (inode && filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_FILES))
+		return true;
+	return table & GUARD_TABLE_BASES && dentry && may_be_below_base(dentry, table);
+}
+
+/* The same with certainty, where overlayfs does not ask of its own file. */
+bool is_watched(const void *inode, const void *dentry);
+
+static inline bool maybe_watched(const void *inode, const void *dentry)
+{
+	return filter_says(inode, dentry) && is_watched(inode, dentry);
+}
+
+/* For who reads: patterns are mostly for changes. */
+static inline bool maybe_watched_for_reading(uint64_t super, const void *inode)
 {
 	uint64_t table = READ_ONCE(vault.table);
 
-	return unlikely(inode && cache_find(vault_bytes, table, super, inode_ino(inode))) ||
-	       unlikely(has_bases(table, super, changes)) ||
+	return unlikely(cache_find(vault_bytes, table, super, inode_ino(inode))) ||
+	       unlikely(has_bases(table, super, false)) ||
 	       unlikely(READ_ONCE(vault.table) != table);
-}
-
-static inline bool maybe_watched(uint64_t super, const void *inode)
-{
-	return maybe_watched_for(super, inode, true);
 }
 
 static inline bool text_begins_with(const char *text, const char *with)

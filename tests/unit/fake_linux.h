@@ -193,6 +193,7 @@ __attribute__((used, noinline)) static void fields(void)
 	FIELD(file, f_mode);
 	FIELD(file, f_flags);
 	FIELD(file, f_path);
+	SYMBOL("field.file.f_path.dentry", offsetof(struct file, f_path.dentry));
 	FIELD(inode, i_sb);
 	FIELD(inode, i_ino);
 	FIELD(inode, i_generation);

@@ -185,12 +185,19 @@ static void know_space(uint64_t space, bool refused)
 
 /* What processes do. */
 
+#define FMODE_WRITER 0x10000
+
+/* As in the kernel's hook: do_dentry_open(). */
 static struct file file_of(struct dentry *dentry, uint32_t mode, uint32_t flags)
 {
+	uint16_t type = dentry->d_inode ? dentry->d_inode->i_mode : 0;
+	bool seeks = (type & S_IFMT) == 0100000 || (type & S_IFMT) == S_IFDIR;
+
 	return (struct file){
 		.f_path = { &fake.mounts[1].mnt, dentry },
 		.f_inode = dentry->d_inode,
-		.f_mode = mode,
+		.f_mode = mode | (seeks ? FMODE_ATOMIC_POS : 0) |
+			  (mode & FMODE_WRITE ? FMODE_WRITER : 0),
 		.f_flags = flags | (mode & FMODE_WRITE ? O_RDWR : 0),
 	};
 }

@@ -83,6 +83,7 @@ static struct fake_field fields[] = {
 };
 static uint32_t node_size;
 static const char *lacks; /* this symbol or field */
+static bool tracks_branches;
 static const char *odd_hook, *odd_parameters; /* NULL: it tells none */
 
 static struct link_symbol functions[N_HOOKS + 1];
@@ -122,6 +123,8 @@ uint64_t profile_symbol(const struct profile *profile, const char *name)
 		return HEADS;
 	if (!strcmp(name, "shepherd"))
 		return SHEPHERD;
+	if (tracks_branches && !strcmp(name, "ibt_selftest"))
+		return WORK_FUNCTION;
 	return !strcmp(name, "vmstat_shepherd") ? WORK_FUNCTION : 0;
 }
 
@@ -498,6 +501,35 @@ static void test_install_remove(void **state)
 	assert_memory_equal(before, bytes, RAM_SIZE);
 }
 
+/* The mark for indirect branches is passed over where it is one and nobody asks for it. */
+static void test_entry_points(void **state)
+{
+	static const uint8_t mark[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	uint64_t open = link_symbol(&guard, "guard_file_open"), entered[2];
+	uint8_t code[64];
+	struct hooks hooks;
+
+	(void)state;
+	for (int tracks = 0; tracks < 2; tracks++) {
+		tracks_branches = tracks;
+		for (int marked = 0; marked < 2; marked++) {
+			memset(code, 0x90, sizeof(code));
+			if (marked)
+				memcpy(code + 8, mark, sizeof(mark));
+			guard.address = open - 8;
+			guard.bytes = code;
+			guard.size = sizeof(code);
+			assert_int_equal(find(&hooks, NULL), 0);
+			guard.size = 0;
+			guard.bytes = NULL;
+			entered[marked] = *vault_word(installed(&hooks, "file_open") + 24);
+		}
+		tracks_branches = false;
+		assert_int_equal(entered[0], open);
+		assert_int_equal(entered[1], tracks ? open : open + sizeof(mark));
+	}
+}
+
 /* Another build's guard takes over: other nodes, at the same places, and what it leaves is what was there at first. */
 static void test_replace(void **state)
 {
@@ -673,11 +705,12 @@ static void test_hostile_types(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_find),     TEST(test_install_remove),	  TEST(test_no_hooks),
-		TEST(test_lacking),  TEST(test_other_parameters), TEST(test_any_parameter),
-		TEST(test_optional), TEST(test_no_function),	  TEST(test_offer),
-		TEST(test_taken),    TEST(test_hostile_lists),	  TEST(test_hostile_types),
-		TEST(test_idmapped), TEST(test_replace),	  TEST(test_partial),
+		TEST(test_find),	 TEST(test_install_remove),   TEST(test_no_hooks),
+		TEST(test_lacking),	 TEST(test_other_parameters), TEST(test_any_parameter),
+		TEST(test_optional),	 TEST(test_no_function),      TEST(test_offer),
+		TEST(test_taken),	 TEST(test_hostile_lists),    TEST(test_hostile_types),
+		TEST(test_idmapped),	 TEST(test_replace),	      TEST(test_partial),
+		TEST(test_entry_points),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

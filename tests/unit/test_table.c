@@ -364,9 +364,12 @@ static void model_check(struct model *model)
 		struct guard_entry got;
 
 		check_entry(model, &places, &model->live[i], look(model->vault, key, ino));
-		if ((model->live[i].there && (key & 7) == GUARD_KEY_FILE) ||
-		    in_force & GUARD_TABLE_READ_BASES)
-			assert_true(filter_has(model->vault, GUARD_FILTER_AT(key, ino)));
+		if (model->live[i].there && (key & 7) == GUARD_KEY_FILE)
+			assert_true(filter_has(model->vault, ino, GUARD_FILTER_FILES));
+		if (model->live[i].there && (key & 7) == GUARD_KEY_BASE && ino)
+			assert_true(filter_has(model->vault, ino, GUARD_FILTER_BASES));
+		if (in_force & GUARD_TABLE_READ_BASES)
+			assert_true(filter_has(model->vault, ino, GUARD_FILTER_READ_BASES));
 		if (table_get(model->table, key, ino, &got) != model_target(model)[i].there)
 			fail_msg("table_get() of %zu", i);
 		n += model_target(model)[i].there;
@@ -998,58 +1001,90 @@ static void test_bases_flag(void **state)
 	assert_false(word(vault) & GUARD_TABLE_BASES);
 }
 
-static size_t n_filtered(const void *vault)
+/* How many numbers the filter says that of; 0: anything. */
+static size_t n_filtered(const void *vault, uint32_t kind)
 {
 	size_t n = 0;
 
 	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
-		n += filter_has(vault, at);
+		n += kind ? filter_has(vault, at, kind)
+			  : filter_word(vault, at) != GUARD_FILTER_PASSES;
 	return n;
 }
 
-/* What is watched is in the filter, all of it while bases are for reading; with a new table goes what is not watched any more. */
+/*
+ * What is watched is in the filter, and where names are; all of it while bases are for reading; with a new table goes what is not
+ * watched any more.
+ */
 static void test_filter(void **state)
 {
 	const struct guard_entry changes = { .key = SUPER(1) | GUARD_KEY_SUPER, .deny = 3 };
 	const struct guard_entry reads = { .key = SUPER(1) | GUARD_KEY_SUPER, .report = 3 };
 	struct guard_entry a = file_entry(SUPER(0), 5), b = file_entry(SUPER(3), 0x10007);
 	const struct guard_entry base = base_entry(SUPER(0), 77, 0);
+	const struct guard_entry pseudo = base_entry(GUARD_PSEUDO_SUPER(0x9fa0), 0, 0);
 	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
 	_cleanup_(table_freep) struct table *table = NULL;
 
 	(void)state;
-	memset(vault + GUARD_VAULT_FILTER, 0xff, GUARD_FILTER_SIZE);
+	memset(vault + GUARD_VAULT_FILTER, 0xa5, 2 * GUARD_FILTER_SIZE);
 	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
-	assert_int_equal(n_filtered(vault), 0);
+	assert_int_equal(n_filtered(vault, 0), 0);
 	assert_int_equal(set_plain(table, &a), 0);
 	assert_int_equal(set_plain(table, &base), 0);
+	assert_int_equal(set_plain(table, &pseudo), 0);
 	assert_int_equal(set_plain(table, &changes), 0);
-	assert_int_equal(n_filtered(vault), 1);
-	assert_true(vault[GUARD_VAULT_FILTER + ((SUPER(0) >> 8 & 0xffff) ^ 5)]);
+	assert_int_equal(n_filtered(vault, 0), 2);
+	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_FILES);
+	assert_int_equal(filter_word(vault, 77), GUARD_FILTER_BASES);
 
 	assert_int_equal(set_plain(table, &reads), 0);
-	assert_int_equal(n_filtered(vault), GUARD_FILTER_SIZE);
+	assert_int_equal(n_filtered(vault, GUARD_FILTER_READ_BASES), GUARD_FILTER_SIZE);
+	assert_int_equal(n_filtered(vault, GUARD_FILTER_FILES), 1);
+	assert_int_equal(n_filtered(vault, GUARD_FILTER_BASES), 1);
 	assert_int_equal(set_plain(table, &changes), 0);
-	assert_int_equal(n_filtered(vault), 1);
+	assert_int_equal(n_filtered(vault, 0), 2);
 
 	assert_int_equal(table_begin(table, NULL), 0);
 	assert_int_equal(set_plain(table, &b), 0);
-	assert_int_equal(n_filtered(vault), 2);
+	assert_int_equal(n_filtered(vault, 0), 3);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault), 1);
-	assert_true(filter_has(vault, GUARD_FILTER_AT(b.key, b.ino)));
+	assert_int_equal(n_filtered(vault, 0), 1);
+	assert_true(filter_has(vault, b.ino, GUARD_FILTER_FILES));
 
 	assert_int_equal(table_begin(table, NULL), 0);
 	assert_int_equal(set_plain(table, &reads), 0);
-	assert_int_equal(n_filtered(vault), 1);
+	assert_int_equal(n_filtered(vault, 0), 1);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault), GUARD_FILTER_SIZE);
+	assert_int_equal(n_filtered(vault, 0), GUARD_FILTER_SIZE);
 	assert_int_equal(table_begin(table, NULL), 0);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault), 0);
+	assert_int_equal(n_filtered(vault, 0), 0);
 	assert_true(table_is_as_written(table));
 	vault[GUARD_VAULT_FILTER + 1] = 1;
 	assert_false(table_is_as_written(table));
+}
+
+/* What an earlier daemon left is taken over; what nobody can have written lets nothing pass, and goes. */
+static void test_filter_taken_over(void **state)
+{
+	const struct guard_entry a = file_entry(SUPER(0), 5);
+	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
+	_cleanup_(table_freep) struct table *table = NULL;
+	uint16_t *words = (uint16_t *)(vault + GUARD_VAULT_FILTER);
+
+	(void)state;
+	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
+	assert_int_equal(set_plain(table, &a), 0);
+	table = table_free(table);
+	words[6] = 0;
+	words[7] = 0x4000;
+	assert_int_equal(table_new(&table, vault, 8 * MIB, true, NULL), 0);
+	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_FILES);
+	assert_int_equal(table_begin(table, NULL), 0);
+	assert_int_equal(n_filtered(vault, 0), 3);
+	table_publish(table);
+	assert_int_equal(n_filtered(vault, 0), 0);
 }
 
 /* An address has entries of every kind; with a super block go its own. */
@@ -1192,7 +1227,7 @@ static void test_adoption(void **state)
 		assert_int_equal(word(vault), in_force);
 		/* It is unknown: nothing can be done in it. */
 		assert_int_equal(set_plain(table, &new), -EBUSY);
-		assert_true(filter_has(vault, GUARD_FILTER_AT(old.key, old.ino)));
+		assert_true(filter_has(vault, old.ino, GUARD_FILTER_FILES));
 		assert_false(table_remove(table, old.key, old.ino));
 		assert_int_equal(table_begin(table, NULL), 0);
 		for (uint32_t i = 2; i < 3000; i++) {
@@ -1206,10 +1241,10 @@ static void test_adoption(void **state)
 		left = clauses_of(vault, look(vault, old.key, old.ino));
 		assert_int_equal(left->clause[0].deny, 5);
 		assert_null(look(vault, new.key, new.ino));
-		assert_true(filter_has(vault, GUARD_FILTER_AT(old.key, old.ino)));
+		assert_true(filter_has(vault, old.ino, GUARD_FILTER_FILES));
 		table_publish(table);
 		assert_true(word(vault) != in_force);
-		assert_false(filter_has(vault, GUARD_FILTER_AT(old.key, old.ino)));
+		assert_false(filter_has(vault, old.ino, GUARD_FILTER_FILES));
 		assert_null(look(vault, old.key, old.ino));
 		assert_non_null(look(vault, new.key, new.ino));
 		table = table_free(table);
@@ -1231,6 +1266,7 @@ int main(void)
 		cmocka_unit_test(test_live_room_while_building),
 		cmocka_unit_test(test_bases_flag),
 		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter_taken_over),
 		cmocka_unit_test(test_remove_super),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_reserved_keys),
