@@ -91,6 +91,18 @@ static bool goes_on(struct session *session, const struct sentry_finding *findin
 	return same;
 }
 
+void tampering_note(struct session *session, const struct sentry_finding *finding,
+		    const struct error *err, uint64_t now_ns)
+{
+	session->n_tampered++;
+	session->n_repaired += !err->code;
+	keep(&session->untold, finding);
+	snprintf(session->untold_outcome, sizeof(session->untold_outcome), "%.150s",
+		 err->code ? err->message : "it has been put back");
+	if (session->frozen || now_ns >= session->next_tampered_told_ns)
+		tell(session, now_ns);
+}
+
 void tampering_answer(struct session *session, uint64_t now_ns)
 {
 	const struct sentry_finding finding = session->finding;
@@ -107,15 +119,9 @@ void tampering_answer(struct session *session, uint64_t now_ns)
 		session->stays = finding;
 		session->stays_ns = now_ns;
 	}
-	session->n_tampered++;
-	session->n_repaired += !err.code;
 	session->next_sweep_ns = 0;
 	sentry_told(session->sentry, err.code ? now_ns + AGAIN_NS : 0);
-	keep(&session->untold, &finding);
-	snprintf(session->untold_outcome, sizeof(session->untold_outcome), "%.150s",
-		 err.code ? err.message : "it has been put back");
-	if (session->frozen || now_ns >= session->next_tampered_told_ns)
-		tell(session, now_ns);
+	tampering_note(session, &finding, &err, now_ns);
 }
 
 /* Tracers that come and go are told now and then; who has gone meanwhile is told again when he comes. */

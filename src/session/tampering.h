@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+#include "sentry/sentry.h"
+#include "util/error.h"
+
 struct session;
 
 /*
@@ -11,6 +14,13 @@ struct session;
  * in between was neither refused nor told, and containers may have started.
  */
 void tampering_answer(struct session *session, uint64_t now_ns);
+
+/*
+ * Something was not as it should be, and has been put back, or not, as @err says: counts it, and tells it with the policy's answers, now or when
+ * it is time to.
+ */
+void tampering_note(struct session *session, const struct sentry_finding *finding,
+		    const struct error *err, uint64_t now_ns);
 
 /* Tells what has been found, once a second at most, and which of the guard's hooks a tracer in the guest is at. */
 void tampering_poll(struct session *session, uint64_t now_ns);
