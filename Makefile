@@ -39,13 +39,13 @@ cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
 sentry := anchors sites patchable probes copies cpus sentry
-session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life traps commands kills answers tampering session
+session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life traps commands kills answers tampering system_calls session
 daemon := outcome control lines history outlet sandbox porter facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_policy_show cmd_maintenance cmd_run cmd_qemu_args cmd_version
 
 # The guard: runs in the guest kernel. See src/guard/kernel.h.
-GUARD := ring describe actor match judge attempt file inode mount view kill
+GUARD := ring describe actor match judge attempt file inode mount view kill system_calls
 GUARD_OPTIMIZE := -O2
 GUARD_CFLAGS := -std=gnu11 $(GUARD_OPTIMIZE) -Isrc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fcf-protection=branch \

@@ -54,7 +54,8 @@ static const struct {
 				    "is "
 				    "neither refused nor told" },
 	{ "file_open", "reading, writing and running are neither refused nor told" },
-	{ "shepherd", "containers that run when the guard comes are not guarded" },
+	{ "shepherd", "containers that run when the guard comes are not guarded, nor is it noticed "
+		      "that system calls enter the kernel elsewhere" },
 };
 
 const char *promise_without(const char *hook)

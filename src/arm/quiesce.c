@@ -11,7 +11,8 @@
  *
  * Three ways in have no return address yet: a vCPU that walks a list of hooks holds our node in a register, a kworker notes
  * the function that it is about to call, and a thread may be between a branch that led to the guard's call and that call.
- * All are looked at too; the last are ranges of their own.
+ * All are looked at too; the last are ranges of their own. A function of the guard's that another CPU is to run in its interrupt (system_calls.c) is waited
+ * for by the thread that asked, which has its return address on its stack until the function has returned.
  */
 #include "arm/quiesce.h"
 

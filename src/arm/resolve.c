@@ -71,3 +71,10 @@ int resolve_name(void *data, const char *name, uint64_t *ret_value)
 		*ret_value = profile_symbol(resolve->profile, name);
 	return *ret_value ? 0 : -ENOENT;
 }
+
+uint64_t resolve_system_call_entry(const struct profile *profile)
+{
+	return profile_symbol(profile, "smp_call_function_single")
+		       ? profile_symbol(profile, "entry_SYSCALL_64")
+		       : 0;
+}

@@ -22,4 +22,10 @@ struct resolve {
 
 int resolve_name(void *data, const char *name, uint64_t *ret_value);
 
+/*
+ * Where system calls enter this kernel, which the guard then looks after: see guard/system_calls.c. 0 where the kernel does not say, or offers no
+ * way to look.
+ */
+uint64_t resolve_system_call_entry(const struct profile *profile);
+
 #endif

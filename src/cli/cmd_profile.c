@@ -70,6 +70,17 @@ static void print_hooks(struct json_object *facts)
 	}
 }
 
+static void print_system_calls(struct json_object *facts)
+{
+	struct json_object *entry = json_object_object_get(facts, "system_call_entry");
+
+	if (show_bool(entry, "watched"))
+		puts("entry     (of system calls: watched by the guard)");
+	else
+		printf("entry     (of system calls: NOT WATCHED: %s)\n", show_string(entry, "why_"
+											    "not"));
+}
+
 static void print_text(struct json_object *facts)
 {
 	struct json_object *kernel = json_object_object_get(facts, "kernel");
@@ -87,6 +98,7 @@ static void print_text(struct json_object *facts)
 	       show_string(json_object_object_get(facts, "qemu"), "accelerator"),
 	       show_number(facts, "ram") >> 20);
 	print_hooks(facts);
+	print_system_calls(facts);
 }
 
 static int run(const struct command *command, int argc, char **argv)

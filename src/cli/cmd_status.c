@@ -159,6 +159,9 @@ static void print_sentry(struct json_object *vm)
 	if (*show_string(sentry, "kernel_not_watched"))
 		printf("; the kernel is not watched: %s", show_string(sentry, "kernel_not_"
 									      "watched"));
+	if (*show_string(sentry, "system_call_entry_not_watched"))
+		printf("; where system calls enter the kernel is not watched: %s",
+		       show_string(sentry, "system_call_entry_not_watched"));
 	putchar('\n');
 }
 

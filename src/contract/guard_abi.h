@@ -211,6 +211,7 @@ enum guard_vault_flag {
 	GUARD_LAZY = 1 << 1, /* resolve no names at a container's start: at the first use */
 	GUARD_MAINTENANCE =
 		1 << 2, /* what is refused to the guest's own processes alone is only reported */
+	GUARD_RESTORE_SYSTEM_CALLS = 1 << 3, /* system_call_entry is put back where it differs */
 };
 
 struct guard_vault {
@@ -253,6 +254,9 @@ struct guard_vault {
 		uint64_t start_ns; /* since boot */
 		uint32_t pid, unused; /* in the guest's first pid name space */
 	} kills[GUARD_KILLS];
+
+	/* Where system calls enter the kernel: what MSR_LSTAR of each of the guest's CPUs has to hold. 0: nobody looks. */
+	uint64_t system_call_entry;
 };
 
 /*
@@ -269,6 +273,7 @@ struct guard_mailbox {
 	uint64_t lost; /* records given up after ring_wait_us */
 	uint64_t errand_done;
 	uint64_t kill_done;
+	uint64_t system_calls_turn; /* the CPU whose MSR_LSTAR is looked at next */
 };
 
 enum guard_record_type {
@@ -277,6 +282,7 @@ enum guard_record_type {
 	GUARD_RECORD_SUPER_GONE,
 	GUARD_RECORD_FOLLOW,
 	GUARD_RECORD_ATTEMPT,
+	GUARD_RECORD_SYSTEM_CALLS,
 };
 
 struct guard_record {
@@ -409,6 +415,16 @@ struct guard_view_record {
 struct guard_super_record {
 	struct guard_record record;
 	uint64_t super;
+};
+
+#define GUARD_MAX_CPUS 8192 /* NR_CPUS at most (arch/x86/Kconfig) */
+
+/* One of the guest's CPUs had another MSR_LSTAR than guard_vault.system_call_entry. */
+struct guard_system_calls_record {
+	struct guard_record record;
+	uint64_t found;
+	uint32_t cpu; /* the guest's number of it */
+	uint32_t restored; /* not 0: it has been put back */
 };
 
 _Static_assert(sizeof(struct guard_entry) == 32, "entry: two in a cache line");

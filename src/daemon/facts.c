@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arm/promises.h"
+#include "arm/resolve.h"
 #include "daemon/sandbox.h"
 #include "events/utf8.h"
 #include "util/cleanup.h"
@@ -225,10 +226,21 @@ static struct json_object *missing_facts(const struct profile *profile, const st
 	return list;
 }
 
+/* Why nobody looks where system calls enter the kernel, or NULL. */
+static const char *entry_not_watched(const struct profile *profile, bool shepherd)
+{
+	if (!resolve_system_call_entry(profile))
+		return "this kernel does not say where it is (entry_SYSCALL_64), or lets the guard "
+		       "ask no other CPU (smp_call_function_single)";
+	return shepherd ? NULL : "it takes the hook shepherd";
+}
+
 /* How the guard is watched over, and what that costs. */
 static struct json_object *sentry_json(const struct session *session)
 {
 	struct json_object *to = json_object_new_object();
+	const char *not_watched =
+		entry_not_watched(session->profile, hooks_have(&session->arm.hooks, "shepherd"));
 	uint64_t elapsed = clock_ns(CLOCK_MONOTONIC);
 	struct sentry_facts facts;
 
@@ -241,6 +253,8 @@ static struct json_object *sentry_json(const struct session *session)
 	put_number(to, "vault_ms", facts.periods.ns[SENTRY_VAULT] / 1000000);
 	if (facts.trouble)
 		put_text(to, "kernel_not_watched", facts.trouble);
+	if (not_watched)
+		put_text(to, "system_call_entry_not_watched", not_watched);
 	put_number(to, "words", facts.n_words);
 	put_number(to, "kernel_bytes", facts.n_bytes);
 	put_number(to, "kernel_places_it_patches", facts.n_sites);
@@ -303,7 +317,8 @@ static void put_guard(struct json_object *to, const struct session *session)
 	put_text(to, "kernel", profile_release(session->profile));
 	put_bool(guard, "intact",
 		 arm_is_intact(&session->arm, session->profile) &&
-			 sentry_is_content(session->sentry));
+			 sentry_is_content(session->sentry) &&
+			 system_calls_are_right(session, clock_ns(CLOCK_MONOTONIC)));
 	put_bool(guard, "adopted", session->arm.adopted);
 	put_bool(guard, "replaced", session->arm.replaced);
 	put_number(guard, "hooks", session->arm.hooks.n);
@@ -395,6 +410,28 @@ static struct json_object *device_facts(const struct machine_device *device)
 	return to;
 }
 
+static bool offers(const struct profile *profile, const char *name)
+{
+	struct hook_offer offer;
+
+	for (size_t i = 0; hooks_offer(profile, i, &offer) == 0; i++) {
+		if (strcmp(offer.name, name) == 0)
+			return offer.available;
+	}
+	return false;
+}
+
+static struct json_object *entry_facts(const struct profile *profile)
+{
+	const char *why_not = entry_not_watched(profile, offers(profile, "shepherd"));
+	struct json_object *to = json_object_new_object();
+
+	put_bool(to, "watched", !why_not);
+	if (why_not)
+		put_text(to, "why_not", why_not);
+	return to;
+}
+
 struct json_object *facts_profile(const struct machine *machine, const struct profile *profile,
 				  const struct arm *arm)
 {
@@ -406,6 +443,7 @@ struct json_object *facts_profile(const struct machine *machine, const struct pr
 	put(to, "vault", device_facts(machine_vault(machine)));
 	put(to, "mailbox", device_facts(machine_mailbox(machine)));
 	put(to, "hooks", hooks_facts(profile, arm));
+	put(to, "system_call_entry", entry_facts(profile));
 	put(to, "cost", cost_facts(profile, arm));
 	return to;
 }

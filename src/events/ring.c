@@ -125,6 +125,7 @@ static bool is_known(uint32_t type)
 	case GUARD_RECORD_SUPER_GONE:
 	case GUARD_RECORD_FOLLOW:
 	case GUARD_RECORD_ATTEMPT:
+	case GUARD_RECORD_SYSTEM_CALLS:
 		return true;
 	}
 	return false;

@@ -46,6 +46,7 @@ struct ring {
 		struct guard_super_record super;
 		struct guard_follow_record follow;
 		struct guard_attempt_record attempt;
+		struct guard_system_calls_record system_calls;
 		char bytes[GUARD_SLOT_SIZE];
 	} copy;
 };

@@ -180,6 +180,10 @@ KERNEL_ENUMERATOR(LOADING_KEXEC_IMAGE)
 #define SECURITYFS_MAGIC 0x73636673
 #define BINFMTFS_MAGIC 0x42494e4d
 
+/* arch/x86/include/asm/msr-index.h, processor-flags.h */
+#define MSR_LSTAR 0xc0000082
+#define X86_CR4_VMXE (1 << 13)
+
 /* include/uapi/linux/bpf.h */
 #define BPF_PROG_TYPE_TRACING 26
 #define BPF_PROG_TYPE_STRUCT_OPS 27
@@ -233,6 +237,11 @@ extern uint64_t ktime_get_mono_fast_ns(void);
 extern void usleep_range_state(unsigned long min_us, unsigned long max_us, unsigned int state);
 extern void vmstat_shepherd(void *work);
 
+/* Calls @function on another CPU, in its interrupt; -ENXIO when there is none of that number. May not be called with interrupts off. */
+extern int smp_call_function_single(int cpu, void (*function)(void *data), void *data, int wait)
+	__attribute__((weak));
+extern uint32_t nr_cpu_ids __attribute__((weak));
+
 /* With PREEMPT_RCU these are functions; without it a reader needs none (no sleeping between them). */
 extern void __rcu_read_lock(void) __attribute__((weak));
 extern void __rcu_read_unlock(void) __attribute__((weak));
@@ -262,6 +271,32 @@ static inline void *current_task(void)
 	__asm__("movq %%gs:%c1, %0" : "=r"(task) : "i"(percpu_current_task));
 	return task;
 }
+
+#ifndef FAKE_REGISTERS /* tests/unit/fake_linux.h: a process may not */
+static inline uint64_t read_msr(uint32_t msr)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void write_msr(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory");
+}
+
+static inline uint64_t read_cr4(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(value));
+	return value;
+}
+#endif
 
 /* The current task's mount name space, by its sequence number; 0 when it is exiting. */
 static inline uint64_t current_space(void)

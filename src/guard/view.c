@@ -11,6 +11,7 @@
 #include "guard/kill.h"
 #include "guard/match.h"
 #include "guard/ring.h"
+#include "guard/system_calls.h"
 #include "guard/view.h"
 
 #define MAX_ANEW 8 /* policies that a start may see come */
@@ -193,6 +194,7 @@ void guard_errand(void *work)
 	uint64_t errand;
 
 	vmstat_shepherd(work);
+	system_calls_look();
 	for (unsigned int patience = 0; patience < 20; patience++) {
 		uint32_t n;
 

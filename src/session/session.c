@@ -109,6 +109,8 @@ static void set_flags(const struct session *session, const struct policy *policy
 		flags |= GUARD_LAZY;
 	if (session->maintenance_until_ns)
 		flags |= GUARD_MAINTENANCE;
+	if (policy->tampering.restore & POLICY_RESTORE_HOOKS)
+		flags |= GUARD_RESTORE_SYSTEM_CALLS;
 	__atomic_store_n(&session_vault(session)->flags, flags, __ATOMIC_RELAXED);
 }
 
@@ -180,6 +182,7 @@ static int take_up(struct session *session, struct error *err)
 		return r;
 	guest_publish(session);
 	set_flags(session, session->plan->policy);
+	system_calls_begin(session);
 	session->names_sequence = plan_publish(session->plan, session_vault(session));
 	sweep_containers(session, clock_ns(CLOCK_MONOTONIC));
 	r = sentry_new(&session->sentry, &session->arm, session->profile, session->table, err);
@@ -331,6 +334,9 @@ static bool drain(struct session *session, uint64_t n, uint64_t until_ns)
 			break;
 		case GUARD_RECORD_ATTEMPT:
 			report_attempt(session);
+			break;
+		case GUARD_RECORD_SYSTEM_CALLS:
+			system_calls_report(session, now);
 			break;
 		case GUARD_RECORD_SUPER_GONE:
 			sweep_super(session, session->ring.copy.super.super);

@@ -22,6 +22,7 @@
 #include "session/held.h"
 #include "session/lock.h"
 #include "session/pulse.h"
+#include "session/system_calls.h"
 #include "session/traps.h"
 #include "session/views.h"
 #include "session/watches.h"
@@ -163,6 +164,7 @@ struct session {
 	uint64_t stays_ns; /* when it was last so */
 	char untold_outcome[160]; /* of the last of it */
 	uint64_t traced_told, next_traced_ns; /* sentry_traced() */
+	struct system_calls system_calls;
 	struct answers answers;
 	struct traps traps;
 	uint64_t n_tampered, n_repaired, next_tampered_told_ns;

@@ -38,6 +38,7 @@ static void read_texts(const struct ring *ring, enum guard_record_type type)
 		break;
 	case GUARD_RECORD_VIEW:
 	case GUARD_RECORD_SUPER_GONE:
+	case GUARD_RECORD_SYSTEM_CALLS:
 		break;
 	}
 }
@@ -56,7 +57,7 @@ static void step(struct ring *ring, uint8_t *mailbox, size_t size, const uint8_t
 		break;
 	case 1:
 		slot->sequence = ring->next + value % 8;
-		slot->type = from[3] % 6;
+		slot->type = from[3] % 8;
 		break;
 	case 2:
 		mailbox[(from[1] * 257U + value * 3U) % size] = from[3];

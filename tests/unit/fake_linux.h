@@ -33,6 +33,11 @@ static int fake_protect(void *at, size_t size, bool readable)
 	return mprotect(at, size, readable ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
+#define FAKE_REGISTERS
+uint64_t read_msr(uint32_t msr);
+void write_msr(uint32_t msr, uint64_t value);
+uint64_t read_cr4(void);
+
 /* The guard has its own. */
 #undef PROT_WRITE
 #undef MAP_TYPE
@@ -277,6 +282,8 @@ struct task_struct *fake_current __asm__("percpu.current_task");
 
 #include "guard/kill.c"
 
+#include "guard/system_calls.c"
+
 #include "guard/view.c"
 
 #include "guard/actor.c"
@@ -331,6 +338,9 @@ static struct fake {
 	int n_files, n_dentry_refs, n_paths, rcu_depth;
 	const void *creds_before; /* while it works with other credentials */
 	unsigned int n_signals, n_shepherded;
+	uint64_t entry[4], cr4; /* of each CPU: MSR_LSTAR; of all: CR4 */
+	bool offline[4];
+	unsigned int cpu, n_interrupts, n_tried; /* the one that the guard runs on */
 	int lookup_error; /* what walking a path says, if not 0 */
 
 	/* Called from within the guard: the host, or another vCPU, does something meanwhile. */
@@ -375,6 +385,38 @@ void vmstat_shepherd(void *work)
 {
 	(void)work;
 	fake.n_shepherded++;
+}
+
+uint32_t nr_cpu_ids = 4;
+
+uint64_t read_msr(uint32_t msr)
+{
+	assert(msr == MSR_LSTAR);
+	return fake.entry[fake.cpu];
+}
+
+void write_msr(uint32_t msr, uint64_t value)
+{
+	assert(msr == MSR_LSTAR);
+	fake.entry[fake.cpu] = value;
+}
+
+uint64_t read_cr4(void)
+{
+	return fake.cr4;
+}
+
+int smp_call_function_single(int cpu, void (*function)(void *data), void *data, int wait)
+{
+	assert(wait);
+	fake.n_tried++;
+	if ((unsigned int)cpu >= 4 || fake.offline[cpu])
+		return -6; /* ENXIO */
+	fake.cpu = (unsigned int)cpu;
+	fake.n_interrupts++;
+	function(data);
+	fake.cpu = 0;
+	return 0;
 }
 
 const char init_cred[64];

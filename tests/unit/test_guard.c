@@ -2215,6 +2215,95 @@ static void test_kill_asked(void **state)
 	assert_int_equal(fake.rcu_depth, 0);
 }
 
+/* Where system calls enter, of one CPU after the other: only a CPU's own register is read and written. */
+static void test_system_calls(void **state)
+{
+	const uint64_t entry = 0xffffffff81e00040, other = 0xffffffffc0401000;
+	const struct guard_system_calls_record *record;
+
+	(void)state;
+	system_calls_look();
+	assert_int_equal(fake.n_tried, 0); /* not asked for */
+	the_vault()->system_call_entry = entry;
+	for (unsigned int i = 0; i < 4; i++)
+		fake.entry[i] = entry;
+	for (unsigned int i = 0; i < 8; i++)
+		guard_errand(NULL);
+	assert_int_equal(fake.n_interrupts, 8);
+	nothing_told();
+
+	fake.entry[2] = other;
+	guard_errand(NULL);
+	guard_errand(NULL);
+	nothing_told();
+	guard_errand(NULL);
+	record = next_record(GUARD_RECORD_SYSTEM_CALLS);
+	assert_int_equal(record->cpu, 2);
+	assert_int_equal(record->found, other);
+	assert_int_equal(record->restored, 0);
+	assert_int_equal(fake.entry[2], other);
+
+	the_vault()->flags = GUARD_RESTORE_SYSTEM_CALLS;
+	the_mailbox()->system_calls_turn = (5ULL << 32) + 2; /* somebody's else */
+	guard_errand(NULL);
+	record = next_record(GUARD_RECORD_SYSTEM_CALLS);
+	assert_int_equal(record->cpu, 2);
+	assert_int_equal(record->found, other);
+	assert_int_equal(record->restored, 1);
+	assert_int_equal(fake.entry[2], entry);
+	assert_int_equal(fake.n_interrupts, 12);
+}
+
+/* CPUs that are not there take no turn, and whatever the numbers say, it ends. */
+static void test_system_calls_cpus(void **state)
+{
+	(void)state;
+	the_vault()->system_call_entry = 0xffffffff81e00040;
+	for (unsigned int i = 0; i < 4; i++)
+		fake.entry[i] = the_vault()->system_call_entry;
+	fake.offline[1] = fake.offline[2] = true;
+	for (unsigned int i = 0; i < 4; i++)
+		system_calls_look();
+	assert_int_equal(fake.n_interrupts, 4);
+	assert_int_equal(fake.n_tried, 8);
+	assert_int_equal(the_mailbox()->system_calls_turn, 4);
+	fake.entry[3] = 1;
+	the_mailbox()->system_calls_turn = UINT64_MAX;
+	system_calls_look();
+	assert_int_equal(
+		((const struct guard_system_calls_record *)next_record(GUARD_RECORD_SYSTEM_CALLS))
+			->cpu,
+		3);
+	fake.offline[0] = fake.offline[3] = true;
+	system_calls_look(); /* a kernel without CPUs */
+	assert_int_equal(fake.n_interrupts, 5);
+	nr_cpu_ids = 0;
+	fake.n_tried = 0;
+	system_calls_look();
+	assert_int_equal(fake.n_tried, GUARD_MAX_CPUS);
+	nr_cpu_ids = UINT32_MAX;
+	fake.n_tried = 0;
+	system_calls_look();
+	assert_int_equal(fake.n_tried, GUARD_MAX_CPUS);
+	nr_cpu_ids = 4;
+}
+
+/* What is in the register for others than system calls of this kernel: nothing (FRED), a guest's of this guest (VMX). */
+static void test_system_calls_of_others(void **state)
+{
+	(void)state;
+	the_vault()->system_call_entry = 0xffffffff81e00040;
+	the_vault()->flags = GUARD_RESTORE_SYSTEM_CALLS;
+	for (unsigned int i = 0; i < 4; i++)
+		system_calls_look();
+	fake.cr4 = X86_CR4_VMXE;
+	fake.entry[0] = 0xffffffff82000000;
+	system_calls_look();
+	assert_int_equal(fake.n_interrupts, 5);
+	assert_int_equal(fake.entry[0], 0xffffffff82000000);
+	assert_int_equal(fake.entry[1], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -2278,6 +2367,9 @@ int main(void)
 		TEST(test_table_changes),
 		TEST(test_any_vault),
 		TEST(test_kill_asked),
+		TEST(test_system_calls),
+		TEST(test_system_calls_cpus),
+		TEST(test_system_calls_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -488,7 +488,7 @@ static void test_forged_sequences(void **state)
 
 static void test_unknown_types(void **state)
 {
-	static const uint32_t types[] = { 0, GUARD_RECORD_ATTEMPT + 1, UINT32_MAX };
+	static const uint32_t types[] = { 0, GUARD_RECORD_SYSTEM_CALLS + 1, UINT32_MAX };
 	uint64_t position;
 	void *record;
 
