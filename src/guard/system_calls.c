@@ -66,11 +66,30 @@ static uint32_t look_at_next(struct look *look)
 	return cpu;
 }
 
+/* What stays wrong will be found again. Without a host, all that is told of it would fill the ring, and others would have to wait. */
+static bool can_wait(const struct look *look)
+{
+	return !look->restored &&
+	       READ_ONCE(mailbox.head) - READ_ONCE(vault.consumed) >= vault.n_slots / 2;
+}
+
+static void tell(const struct look *look, uint32_t cpu)
+{
+	struct guard_system_calls_record *record;
+	uint64_t position;
+
+	record = can_wait(look) ? NULL : ring_try(GUARD_RECORD_SYSTEM_CALLS, &position);
+	if (!record)
+		return;
+	record->found = look->found;
+	record->cpu = cpu;
+	record->restored = look->restored;
+	ring_give(record, position, sizeof(*record));
+}
+
 void system_calls_look(void)
 {
 	struct look look = { .expected = READ_ONCE(vault.system_call_entry) };
-	struct guard_system_calls_record *record;
-	uint64_t position;
 	uint32_t cpu;
 
 	if (!look.expected || !smp_call_function_single)
@@ -78,13 +97,6 @@ void system_calls_look(void)
 	look.found = look.expected;
 	look.restore = READ_ONCE(vault.flags) & GUARD_RESTORE_SYSTEM_CALLS;
 	cpu = look_at_next(&look);
-	if (look.found == look.expected)
-		return;
-	record = ring_try(GUARD_RECORD_SYSTEM_CALLS, &position);
-	if (!record)
-		return;
-	record->found = look.found;
-	record->cpu = cpu;
-	record->restored = look.restored;
-	ring_give(record, position, sizeof(*record));
+	if (look.found != look.expected)
+		tell(&look, cpu);
 }
