@@ -368,9 +368,14 @@ static int copy_kernel(struct sentry *sentry)
 }
 
 /* One that never does (rodata=off) is taken as it is after a while. */
+bool sentry_guest_has_booted(const struct sentry *sentry, uint64_t now_ns)
+{
+	return has_booted(sentry) || now_ns - sentry->facts.since_ns >= BOOT_NS;
+}
+
 static int copy_if_booted(struct sentry *sentry, uint64_t now_ns)
 {
-	if (sentry->tried || (!has_booted(sentry) && now_ns - sentry->facts.since_ns < BOOT_NS))
+	if (sentry->tried || !sentry_guest_has_booted(sentry, now_ns))
 		return 0;
 	return copy_kernel(sentry);
 }

@@ -93,6 +93,12 @@ bool sentry_is_content(const struct sentry *sentry);
 /* The hooks whose functions a tracer in the guest's kernel (ftrace, a kprobe, BPF) was at in the last round: bits, by arm.hooks. */
 uint64_t sentry_traced(const struct sentry *sentry);
 
+/*
+ * Is the guest's kernel through with booting: has it looked for its devices, and protected its read-only data? One that never does the latter is
+ * taken to be after a minute. A page walk.
+ */
+bool sentry_guest_has_booted(const struct sentry *sentry, uint64_t now_ns);
+
 /* For people. */
 struct sentry_facts {
 	struct sentry_periods periods;

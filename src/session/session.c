@@ -660,6 +660,7 @@ bool session_poll(struct session *session)
 	watch_life(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->state != SESSION_GUARDING)
 		return true;
+	system_calls_poll(session, clock_ns(CLOCK_MONOTONIC));
 	tampering_poll(session, clock_ns(CLOCK_MONOTONIC));
 	any |= drain(session, drain_limit(session), clock_ns(CLOCK_MONOTONIC) + POLL_NS);
 	tell_losses(session, clock_ns(CLOCK_MONOTONIC));

@@ -19,7 +19,20 @@ void system_calls_begin(struct session *session)
 		.entry = resolve_system_call_entry(session->profile),
 		.credit = session->ring.n_slots,
 	};
-	__atomic_store_n(&session_vault(session)->system_call_entry, session->system_calls.entry,
+}
+
+/*
+ * While a kernel boots, it moves the vault away for moments, to see how large it is. Whoever is in the guard then is lost; so nobody is called in
+ * who need not be.
+ */
+void system_calls_poll(struct session *session, uint64_t now_ns)
+{
+	struct system_calls *calls = &session->system_calls;
+
+	if (calls->asked || !sentry_guest_has_booted(session->sentry, now_ns))
+		return;
+	calls->asked = true;
+	__atomic_store_n(&session_vault(session)->system_call_entry, calls->entry,
 			 __ATOMIC_RELAXED);
 }
 

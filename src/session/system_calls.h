@@ -12,6 +12,7 @@ struct session;
 /* Where system calls enter the guest's kernel (MSR_LSTAR), which the guard looks at: see guard/system_calls.c. */
 struct system_calls {
 	uint64_t entry; /* where they should; 0: the guard does not look */
+	bool asked; /* the guard has been told */
 	uint64_t credit; /* records that a guard may have sent by now */
 	uint64_t next_credit_ns;
 	uint64_t wrong_ns; /* when one was last said to be left wrong; 0: none */
@@ -20,8 +21,11 @@ struct system_calls {
 	} cpu[SYSTEM_CALLS_CPUS]; /* left wrong */
 };
 
-/* A guard has been put in place, or was found there: tells it what to look for. */
+/* A guard has been put in place, or was found there. */
 void system_calls_begin(struct session *session);
+
+/* Tells it what to look for, once the guest has booted. */
+void system_calls_poll(struct session *session, uint64_t now_ns);
 
 /*
  * A record of type GUARD_RECORD_SYSTEM_CALLS: guest root's to forge. Told, with the answers to tampering; what is left as it is, once for each
