@@ -240,6 +240,25 @@ static int check_kernel(const struct profile *profile, struct error *err)
 	return 0;
 }
 
+/*
+ * A kernel that starts finds out how large its PCI devices' memory is by moving it away (drivers/pci/probe.c: __pci_read_base()), the vault's
+ * too: whoever is in the guard then executes nothing. That is done before it is SYSTEM_RUNNING, and its first program starts after.
+ */
+static int check_started(const struct profile *profile, struct error *err)
+{
+	uint64_t address = profile_symbol(profile, "system_state"), running;
+	uint32_t state;
+
+	if (!address || profile_enumerator(profile, "SYSTEM_RUNNING", &running) < 0)
+		return error_set(err, -ENOTSUP,
+				 "this kernel has no system_state: nothing says when it has set up "
+				 "its "
+				 "PCI devices");
+	if (space_read_u32(profile_space(profile), address, &state) < 0 || state < running)
+		return error_set(err, -EAGAIN, "the guest's kernel is still starting");
+	return 0;
+}
+
 int arm_guard(struct arm *ret, struct machine *machine, const struct profile *profile,
 	      const struct arm_options *options, struct error *err)
 {
@@ -261,6 +280,8 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 	if (armed)
 		recall(&arm);
 	else
+		r = check_started(profile, err);
+	if (r == 0 && !armed)
 		r = window_find(&arm.window, machine, profile, err);
 	if (r < 0)
 		return r;
