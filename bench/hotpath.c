@@ -122,11 +122,21 @@ static void build(const struct way *way)
 	}
 }
 
+/* Behind the mark for indirect branches, where a kernel without tracking of these, or one with static calls, enters (arm/hooks.c). */
+#define ENDBR64_SIZE 4
+
+static int enter_guard(void *open_file)
+{
+	int (*enter)(void *) = (void *)((uint64_t)guard_file_open + ENDBR64_SIZE);
+
+	return enter(open_file);
+}
+
 static void be_traced(void)
 {
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	raise(SIGSTOP);
-	started = guard_file_open(file);
+	started = enter_guard(file);
 	_exit(started);
 }
 
@@ -141,7 +151,7 @@ static void step_through(pid_t child)
 	       waitpid(child, &status, 0) == child && WIFSTOPPED(status) &&
 	       WSTOPSIG(status) == SIGTRAP) {
 		ptrace(PTRACE_GETREGS, child, NULL, &registers);
-		if (registers.rip == from)
+		if (registers.rip == from + ENDBR64_SIZE)
 			back = (uint64_t)ptrace(PTRACE_PEEKDATA, child, (void *)registers.rsp,
 						NULL);
 		if (back && registers.rip == back)

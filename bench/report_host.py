@@ -57,33 +57,30 @@ Its way in, the kernel's list of hooks or static call, is in the counts above, n
     for name, offsets in found.items():
         known = [code[o] for o in offsets if o in code]
         branches = sum(1 for i in known if re.match(r"j(?!mp)", i))
-        rows.append([name, len(offsets), branches, sum(map(is_load, known))])
+        rows.append([name, len(known), branches, sum(map(is_load, known))])
     document.table(["an open", "instructions", "conditional branches", "loads"], rows)
     document.say("""
-An open to read touches two cache lines or three that the open itself has just used (the file's `f_inode` and `f_flags`; the inode's `i_mode`, `i_sb`, `i_ino`), and one of the
-guard's: a byte of the filter, at 16 bits of (super block, inode). That is 64 KiB for all, of which only the lines of files that are opened are ever in a
+An open to read touches two cache lines or three that the open itself has just used (the file's `f_inode`, `f_mode` and `f_flags`; the inode's `i_ino`), and one of the
+guard's: a word of the filter, at the lower 16 bits of the inode's number. That is 128 KiB for all, of which only the lines of files that are opened are ever in a
 cache; only the host writes them, when a policy or a container comes or goes. Nothing is stored, no lock is taken, no counter raised: vCPUs do not meet there. No second look is
-needed: the host sets a byte before any table in force needs it, and clears it after. While names or patterns are watched for reading, too, which no inode's number says, it sets all bytes, and
-each open goes on to the table (so it is with the policy in [the other tools' tables](#beside-other-tools), which has `operations: all`). Only when the byte is set are the table's word and one of its lines looked at (two entries
-long, at the hash of the same two numbers). Writing is rarer and takes that way at once, since patterns are mostly for changes and no filter knows which names they match; so do directories
-and devices.""")
-    first = next(iter(found.values()))
-    listing = "\n".join(line_of(i, code.get(o, "ret   (the return thunk)")) for i, o in enumerate(first))
+needed: the host sets a word before any table in force needs it, and clears it after. A clear word is what `f_mode` is for a regular file or a directory that is read and not written,
+so that one subtraction asks three questions, and what it leaves is the 0 that is returned. While names or patterns are watched for reading, too, which no inode's number says, all words are set, and
+each open goes on to the table (so it is with the policy in [the other tools' tables](#beside-other-tools), which has `operations: all`). Only when the word is set are the table's word and one of its lines looked at (two entries
+long, at the hash of super block and number). Who writes, makes, removes or changes a file looks at the file's own word and at one for each directory above it: patterns hang from directories.""")
+    first = [o for o in next(iter(found.values())) if o in code]
+    listing = "\n".join(line_of(i, code[o]) for i, o in enumerate(first))
     document.say(f"```\n{listing}\n```")
     for kernel, states in results.get("counts", {}).get("data", {}).items():
         say_why(document, kernel, states, len(first))
 
 
 WHY = {
-    "endbr64": "a place that may be called",
     "f_inode": "which file",
-    "i_mode": "a device or a directory? (regular files, links and sockets have the highest bit)",
-    "f_flags": "to write, or to truncate? (O_WRONLY | O_RDWR | O_TRUNC)",
-    "i_sb": "16 bits of the super block's address",
-    "i_ino": "and of the inode's number",
-    "vault": "does any table in force say something of such a file?",
-    "xor    %eax,%eax": "nothing: allowed",
-    "thunk-0x4": "the kernel's way to return",
+    "i_ino": "16 bits of its number",
+    "vault+": "what the tables in force say of such numbers",
+    "f_mode": "that, and a regular file or a directory, and to read only? leaves 0",
+    "f_flags": "to truncate? (O_TRUNC)",
+    "thunk-0x4": "nothing: allowed (the host writes a plain return here where the kernel has such)",
 }
 
 
@@ -102,8 +99,7 @@ def say_why(document, kernel, states, own):
     document.say(f"""
 **Where an open's instructions go, Linux {kernel}.** 0.3 % of {number(base)} are {0.003 * base:.0f}. The call adds {number(call)}: {own} are the guard's (above), and
 {number(way)} the kernel's way to a hook, which any LSM pays. In a container an open is two, as overlayfs opens the file below by itself, and the hook is called twice: {number(of("empty", "inside"))},
-where 0.3 % are {room:.0f}. The kernel's way alone is {number(2 * way)} of these, which leaves {room / 2 - way:.0f} for the guard each time: too few to find the inode, to see whether it is a device or opened
-to be written, to look anything up and to return. With the most files watched, several share a byte of the filter, and opens that meet a byte that is set go on to the table: {signed(of(most, "outside") - call)} outside and
+where 0.3 % are {room:.0f}. With the most files watched, several share a word of the filter, and opens that meet a word that is set go on to the table: {signed(of(most, "outside") - call)} outside and
 {signed(of(most, "inside") - of("empty", "inside"))} inside, for the file that is measured.""")
 
 
