@@ -96,7 +96,6 @@ static void build_names(void)
 			continue;
 		set_field(of, I_SB, (uint64_t)super);
 		set_field(of, I_INO, 100 + i);
-		set_word(100 + i, GUARD_FILTER_PASSES);
 	}
 }
 
@@ -110,7 +109,7 @@ static void build(const struct way *way)
 	set_field(inode, I_INO, 4711);
 	set_field(inode, I_MODE, 0100644);
 	set_field(file, F_FLAGS, way->writes ? 2 | 0x18003ULL << 32 : 0x8001ULL << 32);
-	set_word(4711, way->passes ? GUARD_FILTER_FILES : GUARD_FILTER_PASSES);
+	set_word(4711, way->passes ? GUARD_FILTER_READ_FILES : GUARD_FILTER_PASSES);
 	build_names();
 	vault->mask = (8 << 20) - 1;
 	vault->table = GUARD_TABLE_WORD(TABLE_PAGE, 64 - TABLE_BITS) |

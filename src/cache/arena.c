@@ -208,6 +208,16 @@ void arena_release(struct arena *arena, enum arena_user user, struct arena_block
 	release(arena, user, item_of(block));
 }
 
+uint32_t arena_block_operations(const struct arena_block *block)
+{
+	const struct item *item = (const struct item *)block;
+	uint32_t operations = 0;
+
+	for (size_t i = 0; item && i < n_clauses(item); i++)
+		operations |= clause_of(item, i)->deny | clause_of(item, i)->report;
+	return operations;
+}
+
 static void drop_idle(struct arena *arena)
 {
 	for (size_t i = 0; i < N_BUCKETS; i++) {

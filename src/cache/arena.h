@@ -37,6 +37,9 @@ int arena_intern(struct arena *arena, struct arena_block **ret, const struct tab
 void arena_use(struct arena *arena, enum arena_user user, struct arena_block *block);
 void arena_release(struct arena *arena, enum arena_user user, struct arena_block *block);
 
+/* All operations, of deny and report, of a block's clauses; 0 for NULL. */
+uint32_t arena_block_operations(const struct arena_block *block);
+
 /*
  * Writes what is not there yet of a block, and says where guard_clauses is (offset / 8; 0 for NULL). False when there is
  * no room behind what has been written; after arena_clear() there is, for all blocks in use while arena_fits().

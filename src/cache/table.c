@@ -74,8 +74,8 @@ struct table {
 	unsigned int live;
 	bool building;
 	bool change_live; /* while building */
-	bool filled; /* GUARD_FILTER_READ_BASES is set in all of the filter */
-	uint8_t filter[GUARD_FILTER_SIZE]; /* bits; 0: GUARD_FILTER_PASSES */
+	bool filled; /* FILTER_READ_BASES is set in all of the filter */
+	uint8_t filter[GUARD_FILTER_SIZE]; /* enum filter_bit: both of the vault's */
 	bool fresh; /* something was put in since the word in force last moved on */
 	uint32_t sequence;
 };
@@ -133,16 +133,29 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 	return 0;
 }
 
-#define FILTER_ALL (GUARD_FILTER_FILES | GUARD_FILTER_READ_BASES | GUARD_FILTER_BASES)
+enum filter_bit {
+	FILTER_FILES = GUARD_FILTER_FILES,
+	FILTER_BASES = GUARD_FILTER_BASES,
+	FILTER_READ_FILES = GUARD_FILTER_READ_FILES & 0xff,
+	FILTER_READ_BASES = GUARD_FILTER_READ_BASES & 0xff,
+};
+#define FILTER_CHANGE (FILTER_FILES | FILTER_BASES)
+#define FILTER_READ (FILTER_READ_FILES | FILTER_READ_BASES)
+#define FILTER_LOOK (GUARD_FILTER_READ_FILES & 0xff00)
 
 static uint16_t *filter_words(const struct table *table)
 {
 	return (uint16_t *)(table->vault + GUARD_VAULT_FILTER);
 }
 
-static uint16_t filter_word_of(uint8_t bits)
+static uint8_t *filter_bytes(const struct table *table)
 {
-	return bits ? bits : GUARD_FILTER_PASSES;
+	return table->vault + GUARD_VAULT_CHANGE_FILTER;
+}
+
+static uint16_t word_of(uint8_t bits)
+{
+	return bits & FILTER_READ ? FILTER_LOOK | (bits & FILTER_READ) : GUARD_FILTER_PASSES;
 }
 
 static void filter_set(struct table *table, uint32_t at, uint8_t bits)
@@ -150,24 +163,32 @@ static void filter_set(struct table *table, uint32_t at, uint8_t bits)
 	if (table->filter[at] == bits)
 		return;
 	table->filter[at] = bits;
-	__atomic_store_n(&filter_words(table)[at], filter_word_of(bits), __ATOMIC_RELEASE);
+	__atomic_store_n(&filter_words(table)[at], word_of(bits), __ATOMIC_RELEASE);
+	__atomic_store_n(&filter_bytes(table)[at], bits & FILTER_CHANGE, __ATOMIC_RELEASE);
 }
 
-/* What is there: an earlier daemon's, or nothing yet, which lets nothing pass. */
+/* What an earlier daemon has left. What nobody can have written lets nothing pass. */
+static uint8_t bits_there(const struct table *table, uint32_t at)
+{
+	uint16_t word = filter_words(table)[at];
+	uint8_t byte = filter_bytes(table)[at];
+
+	if (byte & ~FILTER_CHANGE || word_of((uint8_t)word) != word)
+		return FILTER_READ | FILTER_CHANGE;
+	return byte | (word == GUARD_FILTER_PASSES ? 0 : word & FILTER_READ);
+}
+
 static void filter_take_over(struct table *table)
 {
-	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
-		uint16_t word = filter_words(table)[at];
-		bool nonsense = !word || word & ~FILTER_ALL;
-
-		table->filter[at] = word == GUARD_FILTER_PASSES ? 0 : nonsense ? FILTER_ALL : word;
-	}
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
+		table->filter[at] = bits_there(table, at);
 }
 
 static bool filter_is_as_written(const struct table *table)
 {
 	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
-		if (filter_words(table)[at] != filter_word_of(table->filter[at]))
+		if (filter_words(table)[at] != word_of(table->filter[at]) ||
+		    filter_bytes(table)[at] != (table->filter[at] & FILTER_CHANGE))
 			return false;
 	}
 	return true;
@@ -179,29 +200,36 @@ static void filter_fill(struct table *table, bool read_bases)
 		return;
 	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
 		filter_set(table, i,
-			   (table->filter[i] & ~GUARD_FILTER_READ_BASES) |
-				   (read_bases ? GUARD_FILTER_READ_BASES : 0));
+			   (table->filter[i] & ~FILTER_READ_BASES) |
+				   (read_bases ? FILTER_READ_BASES : 0));
 	table->filled = read_bases;
 }
 
-/* What the filter says because of it. A pseudo file system's base is looked for without the filter. */
-static uint8_t filter_bits(const struct guard_entry *entry)
+/* What an open to read or run has to look at, and what has to be done before it is looked at. */
+static bool concerns_reading(const struct node *node)
 {
-	switch (entry->key & 7) {
+	return (node->entry.deny | node->entry.report | arena_block_operations(node->block)) &
+	       (GUARD_OP_READ | GUARD_OP_EXEC | GUARD_OP_LAZY | GUARD_OP_ASK);
+}
+
+/* What the filters say because of it. A pseudo file system's base is looked for without them. */
+static uint8_t filter_bits(const struct node *node)
+{
+	switch (node->entry.key & 7) {
 	case GUARD_KEY_FILE:
-		return GUARD_FILTER_FILES;
+		return FILTER_FILES | (concerns_reading(node) ? FILTER_READ_FILES : 0);
 	case GUARD_KEY_BASE:
-		return entry->ino ? GUARD_FILTER_BASES : 0;
+		return node->entry.ino ? FILTER_BASES : 0;
 	default:
 		return 0;
 	}
 }
 
-static void filter_enter(struct table *table, const struct guard_entry *entry)
+static void filter_enter(struct table *table, const struct node *node)
 {
-	uint32_t at = GUARD_FILTER_AT(entry->ino);
+	uint32_t at = GUARD_FILTER_AT(node->entry.ino);
 
-	filter_set(table, at, table->filter[at] | filter_bits(entry));
+	filter_set(table, at, table->filter[at] | filter_bits(node));
 }
 
 static bool key_is_live(uint64_t key)
@@ -215,13 +243,13 @@ static void filter_renew(struct table *table)
 	const struct half *half = &table->halves[table->live];
 	uint8_t needed[GUARD_FILTER_SIZE];
 
-	memset(needed, half->told_bases & GUARD_TABLE_READ_BASES ? GUARD_FILTER_READ_BASES : 0,
+	memset(needed, half->told_bases & GUARD_TABLE_READ_BASES ? FILTER_READ_BASES : 0,
 	       sizeof(needed));
 	for (size_t i = 0; i < half->n_slots; i++) {
-		const struct guard_entry *entry = &half->nodes[i].entry;
+		const struct node *node = &half->nodes[i];
 
-		if (key_is_live(entry->key))
-			needed[GUARD_FILTER_AT(entry->ino)] |= filter_bits(entry);
+		if (key_is_live(node->entry.key))
+			needed[GUARD_FILTER_AT(node->entry.ino)] |= filter_bits(node);
 	}
 	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
 		filter_set(table, i, needed[i]);
@@ -419,7 +447,7 @@ static void fill(struct table *table, struct half *half, struct node *node, cons
 	half->used++;
 	half->n_bases += is_base(new);
 	half->n_read_bases += is_read_base(new);
-	filter_enter(table, &new->entry);
+	filter_enter(table, new);
 	*node = *new;
 	write_slot(slot_of(table, half, node), &new->entry);
 	table->fresh |= is_read(table, half);
@@ -432,6 +460,7 @@ static void change(struct table *table, struct half *half, struct node *node,
 	settle(table, half);
 	arena_release(table->arena, half->index, node->block);
 	half->n_read_bases += (size_t)is_read_base(new) - is_read_base(node);
+	filter_enter(table, new);
 	*node = *new;
 	write_slot(slot_of(table, half, node), &new->entry);
 	table->fresh |= is_read(table, half);

@@ -34,16 +34,16 @@ static inline const struct guard_entry *cache_find(const void *vault, uint64_t t
 	return NULL;
 }
 
-/* The filter's word for an inode of that number: GUARD_FILTER_PASSES, or bits. */
+/* What the filter says of reading an inode of that number: GUARD_FILTER_PASSES, or others. */
 static inline uint32_t filter_word(const void *vault, uint64_t ino)
 {
 	return ((const uint16_t *)vault)[GUARD_VAULT_FILTER / 2 + GUARD_FILTER_AT(ino)];
 }
 
-/* May the tables in force have this kind of entry (a bit of enum guard_filter) for such a number? No is certain. */
-static inline bool filter_has(const void *vault, uint64_t ino, uint32_t kind)
+/* May the tables in force have such entries (enum guard_change_filter) for an inode of that number? No is certain. */
+static inline bool filter_has(const void *vault, uint64_t ino, uint8_t kind)
 {
-	return filter_word(vault, ino) & kind;
+	return ((const uint8_t *)vault)[GUARD_VAULT_CHANGE_FILTER + GUARD_FILTER_AT(ino)] & kind;
 }
 
 #endif

@@ -189,6 +189,21 @@ static bool model_has_read_bases(const struct model *model)
 	return false;
 }
 
+/* Does the file's entry in force say something of reading? */
+static bool model_is_for_reading(const struct model *model, size_t i)
+{
+	const struct model_entry *entry = &model->live[i];
+	uint32_t operations = entry->entry.deny | entry->entry.report;
+	uint64_t ino;
+
+	if (!entry->there || (model_key(i, &ino) & 7) != GUARD_KEY_FILE)
+		return false;
+	for (size_t c = 0; entry->list >= 0 && c < model->pool.lists[entry->list].n; c++)
+		operations |= model->pool.lists[entry->list].clauses[c].deny |
+			      model->pool.lists[entry->list].clauses[c].report;
+	return operations & (GUARD_OP_READ | GUARD_OP_EXEC | GUARD_OP_LAZY | GUARD_OP_ASK);
+}
+
 /* What lists need in an arena: each list, text and array once. */
 struct needs {
 	bool lists[N_LISTS], texts[N_TEXTS], arrays[N_ARRAYS];
@@ -368,8 +383,8 @@ static void model_check(struct model *model)
 			assert_true(filter_has(model->vault, ino, GUARD_FILTER_FILES));
 		if (model->live[i].there && (key & 7) == GUARD_KEY_BASE && ino)
 			assert_true(filter_has(model->vault, ino, GUARD_FILTER_BASES));
-		if (in_force & GUARD_TABLE_READ_BASES)
-			assert_true(filter_has(model->vault, ino, GUARD_FILTER_READ_BASES));
+		if (in_force & GUARD_TABLE_READ_BASES || model_is_for_reading(model, i))
+			assert_int_not_equal(filter_word(model->vault, ino), GUARD_FILTER_PASSES);
 		if (table_get(model->table, key, ino, &got) != model_target(model)[i].there)
 			fail_msg("table_get() of %zu", i);
 		n += model_target(model)[i].there;
@@ -1001,19 +1016,28 @@ static void test_bases_flag(void **state)
 	assert_false(word(vault) & GUARD_TABLE_BASES);
 }
 
-/* How many numbers the filter says that of; 0: anything. */
-static size_t n_filtered(const void *vault, uint32_t kind)
+/* How many numbers' words have that bit, and how many bytes. */
+static size_t n_words(const void *vault, uint32_t kind)
 {
 	size_t n = 0;
 
 	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
-		n += kind ? filter_has(vault, at, kind)
-			  : filter_word(vault, at) != GUARD_FILTER_PASSES;
+		n += filter_word(vault, at) != GUARD_FILTER_PASSES &&
+		     (filter_word(vault, at) & kind) == kind;
+	return n;
+}
+
+static size_t n_bytes(const void *vault, uint8_t kind)
+{
+	size_t n = 0;
+
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
+		n += filter_has(vault, at, kind);
 	return n;
 }
 
 /*
- * What is watched is in the filter, and where names are; all of it while bases are for reading; with a new table goes what is not
+ * What is watched is in the filters, and where names are; in all words while bases are for reading; with a new table goes what is not
  * watched any more.
  */
 static void test_filter(void **state)
@@ -1027,64 +1051,103 @@ static void test_filter(void **state)
 	_cleanup_(table_freep) struct table *table = NULL;
 
 	(void)state;
-	memset(vault + GUARD_VAULT_FILTER, 0xa5, 2 * GUARD_FILTER_SIZE);
+	a.deny = b.deny = GUARD_OP_READ;
+	memset(vault + GUARD_VAULT_FILTER, 0xa5, 3 * GUARD_FILTER_SIZE);
 	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
-	assert_int_equal(n_filtered(vault, 0), 0);
+	assert_int_equal(n_words(vault, 0) + n_bytes(vault, 0xff), 0);
 	assert_int_equal(set_plain(table, &a), 0);
 	assert_int_equal(set_plain(table, &base), 0);
 	assert_int_equal(set_plain(table, &pseudo), 0);
 	assert_int_equal(set_plain(table, &changes), 0);
-	assert_int_equal(n_filtered(vault, 0), 2);
-	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_FILES);
-	assert_int_equal(filter_word(vault, 77), GUARD_FILTER_BASES);
+	assert_int_equal(n_words(vault, 0), 1);
+	assert_int_equal(n_bytes(vault, 0xff), 2);
+	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_READ_FILES);
+	assert_true(filter_has(vault, 5, GUARD_FILTER_FILES));
+	assert_true(filter_has(vault, 77, GUARD_FILTER_BASES));
 
 	assert_int_equal(set_plain(table, &reads), 0);
-	assert_int_equal(n_filtered(vault, GUARD_FILTER_READ_BASES), GUARD_FILTER_SIZE);
-	assert_int_equal(n_filtered(vault, GUARD_FILTER_FILES), 1);
-	assert_int_equal(n_filtered(vault, GUARD_FILTER_BASES), 1);
+	assert_int_equal(n_words(vault, GUARD_FILTER_READ_BASES), GUARD_FILTER_SIZE);
+	assert_int_equal(n_words(vault, GUARD_FILTER_READ_FILES), 1);
+	assert_int_equal(n_bytes(vault, 0xff), 2);
 	assert_int_equal(set_plain(table, &changes), 0);
-	assert_int_equal(n_filtered(vault, 0), 2);
+	assert_int_equal(n_words(vault, 0), 1);
 
 	assert_int_equal(table_begin(table, NULL), 0);
 	assert_int_equal(set_plain(table, &b), 0);
-	assert_int_equal(n_filtered(vault, 0), 3);
+	assert_int_equal(n_words(vault, 0), 2);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault, 0), 1);
+	assert_int_equal(n_words(vault, 0), 1);
+	assert_int_equal(n_bytes(vault, 0xff), 1);
 	assert_true(filter_has(vault, b.ino, GUARD_FILTER_FILES));
 
 	assert_int_equal(table_begin(table, NULL), 0);
 	assert_int_equal(set_plain(table, &reads), 0);
-	assert_int_equal(n_filtered(vault, 0), 1);
+	assert_int_equal(n_words(vault, 0), 1);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault, 0), GUARD_FILTER_SIZE);
+	assert_int_equal(n_words(vault, 0), GUARD_FILTER_SIZE);
 	assert_int_equal(table_begin(table, NULL), 0);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault, 0), 0);
+	assert_int_equal(n_words(vault, 0), 0);
 	assert_true(table_is_as_written(table));
 	vault[GUARD_VAULT_FILTER + 1] = 1;
 	assert_false(table_is_as_written(table));
+	vault[GUARD_VAULT_FILTER + 1] = GUARD_FILTER_PASSES >> 8;
+	assert_true(table_is_as_written(table));
+	vault[GUARD_VAULT_CHANGE_FILTER + 1] = 1;
+	assert_false(table_is_as_written(table));
+}
+
+/* Who only reads does not look at what is watched for changes; and does, before it is watched for reading, too. */
+static void test_filter_of_reading(void **state)
+{
+	static const uint32_t reading[] = { GUARD_OP_READ, GUARD_OP_EXEC, GUARD_OP_LAZY,
+					    GUARD_OP_ASK };
+	struct guard_entry entry = file_entry(SUPER(0), 5);
+	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
+	_cleanup_(table_freep) struct table *table = NULL;
+
+	(void)state;
+	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(reading) * 3; i++) {
+		uint32_t operation = reading[i / 3];
+		struct table_clause clause = { .deny = GUARD_OP_WRITE };
+
+		assert_int_equal(table_begin(table, NULL), 0);
+		table_publish(table);
+		entry.deny = entry.report = GUARD_OP_WRITE;
+		assert_int_equal(table_set(table, &entry, &clause, 1, NULL), 0);
+		assert_int_equal(n_words(vault, 0), 0);
+		assert_true(filter_has(vault, 5, GUARD_FILTER_FILES));
+		entry.deny |= i % 3 == 0 ? operation : 0;
+		entry.report |= i % 3 == 1 ? operation : 0;
+		clause.report |= i % 3 == 2 ? operation : 0;
+		assert_int_equal(table_set(table, &entry, &clause, 1, NULL), 0);
+		assert_int_equal(filter_word(vault, 5), GUARD_FILTER_READ_FILES);
+	}
 }
 
 /* What an earlier daemon left is taken over; what nobody can have written lets nothing pass, and goes. */
 static void test_filter_taken_over(void **state)
 {
-	const struct guard_entry a = file_entry(SUPER(0), 5);
+	struct guard_entry a = file_entry(SUPER(0), 5);
 	_cleanup_(freep) uint8_t *vault = vault_new(8 * MIB);
 	_cleanup_(table_freep) struct table *table = NULL;
 	uint16_t *words = (uint16_t *)(vault + GUARD_VAULT_FILTER);
 
 	(void)state;
+	a.deny = GUARD_OP_READ;
 	assert_int_equal(table_new(&table, vault, 8 * MIB, false, NULL), 0);
 	assert_int_equal(set_plain(table, &a), 0);
 	table = table_free(table);
 	words[6] = 0;
 	words[7] = 0x4000;
 	assert_int_equal(table_new(&table, vault, 8 * MIB, true, NULL), 0);
-	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_FILES);
+	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_READ_FILES);
 	assert_int_equal(table_begin(table, NULL), 0);
-	assert_int_equal(n_filtered(vault, 0), 3);
+	assert_int_equal(n_words(vault, 0), 3);
 	table_publish(table);
-	assert_int_equal(n_filtered(vault, 0), 0);
+	assert_int_equal(n_words(vault, 0), 0);
+	assert_int_equal(n_bytes(vault, 0xff), 0);
 }
 
 /* An address has entries of every kind; with a super block go its own. */
@@ -1266,6 +1329,7 @@ int main(void)
 		cmocka_unit_test(test_live_room_while_building),
 		cmocka_unit_test(test_bases_flag),
 		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter_of_reading),
 		cmocka_unit_test(test_filter_taken_over),
 		cmocka_unit_test(test_remove_super),
 		cmocka_unit_test(test_too_small),
