@@ -50,6 +50,7 @@ struct container {
 	unsigned int n_trips_before, n_trips_after; /* times its processes waited for the host */
 	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
 	unsigned int missed_sweeps;
+	uint64_t seen_ns; /* when a sweep last found a process of it */
 	struct container_words words; /* what its engine calls it: the guest's own word */
 	unsigned int words_tries;
 	uint64_t words_next_ns;

@@ -83,7 +83,7 @@ struct container *enter_container(struct session *session, const struct kernel_t
 	}
 	container->name = name;
 	container->cgroup = own_cgroup(task, cgroup_path);
-	container->found_ns = clock_ns(CLOCK_MONOTONIC);
+	container->seen_ns = container->found_ns = clock_ns(CLOCK_MONOTONIC);
 	snprintf(container->cgroup_path, sizeof(container->cgroup_path), "%s", cgroup_path);
 	return container;
 }

@@ -14,7 +14,8 @@
 	30000000000ULL /* a container that has kept the guest's name so long may keep it */
 #define HOSTNAME_SHARE 16 /* ... and is looked at again when its age has grown by this part */
 #define MAX_LOOKS 5
-#define MISSED_SWEEPS 2 /* a runtime may be between two processes */
+#define MISSED_SWEEPS \
+	2 /* a runtime may be between two processes; and policies may come faster than it */
 
 static int find_first(const struct kernel_task *task, void *data)
 {
@@ -49,15 +50,19 @@ static int look_at(const struct kernel_task *task, void *data)
 	struct container *container;
 	char cgroup_path[512];
 
+	if (task->kernel_thread || !task->mnt_ns_sequence ||
+	    task->mnt_ns_sequence == session->guest_mnt_ns || !task->root_dentry)
+		return 0;
+	container = containers_find(&session->containers, task->mnt_ns_sequence);
+	if (container)
+		container->missed_sweeps =
+			0; /* one that starts is there, too, with the guest's root */
 	/*
 	 * A runtime that is making a container has its name spaces before it has its root: as long as its root
 	 * is the guest's, its paths are the guest's own.
 	 */
-	if (task->kernel_thread || !task->mnt_ns_sequence ||
-	    task->mnt_ns_sequence == session->guest_mnt_ns || !task->root_dentry ||
-	    task->root_dentry == session->guest_root)
+	if (task->root_dentry == session->guest_root)
 		return 0;
-	container = containers_find(&session->containers, task->mnt_ns_sequence);
 	if (!container) {
 		if (kernel_cgroup_path(session->kernel, task->address, cgroup_path,
 				       sizeof(cgroup_path)) < 0)
@@ -68,7 +73,6 @@ static int look_at(const struct kernel_task *task, void *data)
 		container->wanted = true;
 		container->oldest_ns = UINT64_MAX;
 	}
-	container->missed_sweeps = 0;
 	/* The oldest stays longest. One that has left the root by chroot cannot speak for the container. */
 	if ((!container->root_dentry || container->root_dentry == task->root_dentry) &&
 	    task->start_ns < container->oldest_ns) {
@@ -193,7 +197,9 @@ void sweep_containers(struct session *session, uint64_t now)
 		if (c->wanted && c->oldest_ns != UINT64_MAX &&
 		    errands_add(&session->errands, c->pid, c->task, c->mnt_ns) == 0)
 			c->wanted = false;
-		if (c->missed_sweeps > MISSED_SWEEPS)
+		if (!c->missed_sweeps)
+			c->seen_ns = now;
+		if (c->missed_sweeps > MISSED_SWEEPS && now - c->seen_ns >= SWEEP_NS)
 			sweep_remove(session, c);
 	}
 }
