@@ -31,6 +31,7 @@
 #define F_PATH 64
 #define D_PARENT 8
 #define D_INODE 16
+#define D_SB 24
 #define N_DIRECTORIES 4 /* above the file, the root among them */
 
 /* What the host resolves when it arms: fields are symbols whose value is an offset. */
@@ -47,6 +48,7 @@ FIELD("field.file.f_path.dentry", 72);
 FIELD("field.path.dentry", 8);
 FIELD("field.dentry.d_parent", 8);
 FIELD("field.dentry.d_inode", 16);
+FIELD("field.dentry.d_sb", 24);
 __asm__(".pushsection .bss\n.balign 4096\n.globl vault\nvault: .skip 8 << 20\n"
 	".globl mailbox\nmailbox: .skip 4 << 20\n.popsection");
 __asm__(".pushsection .text\n.globl __x86_return_thunk\n__x86_return_thunk: ret\n.popsection");
@@ -91,6 +93,7 @@ static void build_names(void)
 		char *of = i ? directories[i - 1] : inode;
 
 		set_field(dentries[i], D_INODE, (uint64_t)of);
+		set_field(dentries[i], D_SB, (uint64_t)super);
 		set_field(dentries[i], D_PARENT, (uint64_t)dentries[i < N_DIRECTORIES ? i + 1 : i]);
 		if (!i)
 			continue;
@@ -109,6 +112,8 @@ static void build(const struct way *way)
 	set_field(inode, I_INO, 4711);
 	set_field(inode, I_MODE, 0100644);
 	set_field(file, F_FLAGS, way->writes ? 2 | 0x18003ULL << 32 : 0x8001ULL << 32);
+	vault_bytes[GUARD_VAULT_CHANGE_FILTER + GUARD_FILTER_SUPER_AT((uint64_t)super)] =
+		way->bases ? GUARD_FILTER_SUPERS : 0;
 	set_word(4711, way->passes ? GUARD_FILTER_READ_FILES : GUARD_FILTER_PASSES);
 	build_names();
 	vault->mask = (8 << 20) - 1;

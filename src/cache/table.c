@@ -136,10 +136,11 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 enum filter_bit {
 	FILTER_FILES = GUARD_FILTER_FILES,
 	FILTER_BASES = GUARD_FILTER_BASES,
+	FILTER_SUPERS = GUARD_FILTER_SUPERS,
 	FILTER_READ_FILES = GUARD_FILTER_READ_FILES & 0xff,
 	FILTER_READ_BASES = GUARD_FILTER_READ_BASES & 0xff,
 };
-#define FILTER_CHANGE (FILTER_FILES | FILTER_BASES)
+#define FILTER_CHANGE (FILTER_FILES | FILTER_BASES | FILTER_SUPERS)
 #define FILTER_READ (FILTER_READ_FILES | FILTER_READ_BASES)
 #define FILTER_LOOK (GUARD_FILTER_READ_FILES & 0xff00)
 
@@ -220,14 +221,22 @@ static uint8_t filter_bits(const struct node *node)
 		return FILTER_FILES | (concerns_reading(node) ? FILTER_READ_FILES : 0);
 	case GUARD_KEY_BASE:
 		return node->entry.ino ? FILTER_BASES : 0;
+	case GUARD_KEY_SUPER:
+		return node->entry.deny ? FILTER_SUPERS : 0;
 	default:
 		return 0;
 	}
 }
 
+static uint32_t filter_at(const struct node *node)
+{
+	return (node->entry.key & 7) == GUARD_KEY_SUPER ? GUARD_FILTER_SUPER_AT(node->entry.key)
+							: GUARD_FILTER_AT(node->entry.ino);
+}
+
 static void filter_enter(struct table *table, const struct node *node)
 {
-	uint32_t at = GUARD_FILTER_AT(node->entry.ino);
+	uint32_t at = filter_at(node);
 
 	filter_set(table, at, table->filter[at] | filter_bits(node));
 }
@@ -249,7 +258,7 @@ static void filter_renew(struct table *table)
 		const struct node *node = &half->nodes[i];
 
 		if (key_is_live(node->entry.key))
-			needed[GUARD_FILTER_AT(node->entry.ino)] |= filter_bits(node);
+			needed[filter_at(node)] |= filter_bits(node);
 	}
 	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
 		filter_set(table, i, needed[i]);

@@ -158,6 +158,8 @@ struct guard_exception {
  */
 #define GUARD_FILTER_SIZE 0x10000
 #define GUARD_FILTER_AT(ino) ((uint32_t)(uint16_t)(ino))
+#define GUARD_FILTER_SUPER_AT(super) \
+	((uint32_t)(uint16_t)((super) >> 8)) /* of a super block's address */
 /*
  * Of reading and running: words. This one says nothing. It is also what the lower half of struct file's f_mode is, in the hook on opening,
  * for a regular file or a directory that is opened to be read and not written: FMODE_ATOMIC_POS | FMODE_READ (do_dentry_open()); so one
@@ -166,13 +168,14 @@ struct guard_exception {
 #define GUARD_FILTER_PASSES 0x8001
 enum guard_filter {
 	GUARD_FILTER_READ_FILES =
-		1 << 2 | 0x4000, /* a FILE with such a number, for that, is there, or was */
-	GUARD_FILTER_READ_BASES = 1 << 3 | 0x4000, /* in all words: as in vault.table */
+		1 << 3 | 0x4000, /* a FILE with such a number, for that, is there, or was */
+	GUARD_FILTER_READ_BASES = 1 << 4 | 0x4000, /* in all words: as in vault.table */
 };
 /* Of all else: bytes. */
 enum guard_change_filter {
 	GUARD_FILTER_FILES = 1 << 0, /* a FILE with such a number is there, or was */
 	GUARD_FILTER_BASES = 1 << 1, /* a BASE */
+	GUARD_FILTER_SUPERS = 1 << 2, /* at GUARD_FILTER_SUPER_AT: a SUPER that has bases */
 };
 
 /*

@@ -40,10 +40,10 @@ static inline uint32_t filter_word(const void *vault, uint64_t ino)
 	return ((const uint16_t *)vault)[GUARD_VAULT_FILTER / 2 + GUARD_FILTER_AT(ino)];
 }
 
-/* May the tables in force have such entries (enum guard_change_filter) for an inode of that number? No is certain. */
-static inline bool filter_has(const void *vault, uint64_t ino, uint8_t kind)
+/* May the tables in force have such entries (enum guard_change_filter) at that place? No is certain. */
+static inline bool filter_has(const void *vault, uint32_t at, uint8_t kind)
 {
-	return ((const uint8_t *)vault)[GUARD_VAULT_CHANGE_FILTER + GUARD_FILTER_AT(ino)] & kind;
+	return ((const uint8_t *)vault)[GUARD_VAULT_CHANGE_FILTER + (uint64_t)at] & kind;
 }
 
 #endif

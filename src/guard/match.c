@@ -382,7 +382,7 @@ bool is_watched(const void *inode, const void *dentry)
 		.super = inode_super(inode ? inode : dentry_inode(dentry_parent(dentry))),
 	};
 
-	return may_concern(&subject) && !is_judged_above();
+	return !is_judged_above() && may_concern(&subject);
 }
 
 /* A pseudo file system's patterns hang from its root, whichever instance it is: there are as many as somebody mounts. */

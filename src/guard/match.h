@@ -96,6 +96,14 @@ static inline __attribute__((always_inline)) bool has_bases(uint64_t table, uint
 	return mark && (changes ? READ_ONCE(mark->deny) : READ_ONCE(mark->report));
 }
 
+/* GUARD_FILTER_SUPER_AT() of its file system. */
+static inline uint32_t dentry_super_low(const void *dentry)
+{
+	typedef uint16_t __attribute__((aligned(1), may_alias)) anywhere;
+
+	return *(const anywhere *)((const char *)dentry_super_bytes(dentry) + 1);
+}
+
 /*
  * What an operation costs that nobody watches: some words of the filter, no store, no lock. @inode may be NULL, and so may @dentry,
  * where patterns are looked for.
@@ -106,7 +114,10 @@ static inline __attribute__((always_inline)) bool filter_says(const void *inode,
 
 	if (inode && filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_FILES))
 		return true;
-	return table & GUARD_TABLE_BASES && dentry && may_be_below_base(dentry, table);
+	if (table & GUARD_TABLE_BASES && dentry &&
+	    filter_has(vault_bytes, dentry_super_low(dentry), GUARD_FILTER_SUPERS))
+		return may_be_below_base(dentry, table);
+	return READ_ONCE(vault.table) != table;
 }
 
 /* The same with certainty, where overlayfs does not ask of its own file. */

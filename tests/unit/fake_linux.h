@@ -73,6 +73,7 @@ struct dentry {
 	struct dentry *d_parent;
 	const char *name;
 	struct inode *d_inode;
+	const struct super_block *d_sb;
 };
 
 struct path { /* as kernel_path */
@@ -238,6 +239,7 @@ __attribute__((used, noinline)) static void fields(void)
 	SYMBOL("enumerator.LOADING_KEXEC_IMAGE", 3);
 	FIELD(dentry, d_inode);
 	FIELD(dentry, d_parent);
+	FIELD(dentry, d_sb);
 	SYMBOL("field.dentry.d_name.name", offsetof(struct dentry, name));
 	FIELD(path, dentry);
 	FIELD(iattr, ia_valid);
@@ -565,6 +567,7 @@ static struct dentry *fake_name(struct dentry *parent, const char *name)
 
 	assert(dentry && fake.n_dentries < ARRAY_SIZE(fake.dentries));
 	dentry->d_parent = parent ? parent : dentry;
+	dentry->d_sb = parent ? parent->d_sb : NULL;
 	dentry->name = strdup(name);
 	assert(dentry->name);
 	fake.dentries[fake.n_dentries++] = dentry;
@@ -639,6 +642,7 @@ static void fake_start(void)
 	for (size_t i = 0; i < 3; i++) {
 		fake.supers[i].s_dev = 8 << 20 | (uint32_t)i;
 		fake.roots[i] = fake_name(NULL, "/");
+		fake.roots[i]->d_sb = &fake.supers[i];
 		fake.roots[i]->d_inode = fake_inode(&fake.supers[i], S_IFDIR | 0755);
 		fake.spaces[i].seq = 100 + i;
 		fake.proxies[i].mnt_ns = &fake.spaces[i];
