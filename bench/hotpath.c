@@ -82,7 +82,7 @@ struct way {
 
 static void set_word(uint64_t ino, uint16_t word)
 {
-	((uint16_t *)(vault_bytes + GUARD_VAULT_FILTER))[GUARD_FILTER_AT(ino)] = word;
+	((uint16_t *)(vault_bytes + GUARD_VAULT_FILTER))[GUARD_FILTER_OF_INO(ino)] = word;
 }
 
 /* The file's name, and the directories above it up to the root, which nobody watches. */
@@ -112,7 +112,7 @@ static void build(const struct way *way)
 	set_field(inode, I_INO, 4711);
 	set_field(inode, I_MODE, 0100644);
 	set_field(file, F_FLAGS, way->writes ? 2 | 0x18003ULL << 32 : 0x8001ULL << 32);
-	vault_bytes[GUARD_VAULT_CHANGE_FILTER + GUARD_FILTER_SUPER_AT((uint64_t)super)] =
+	vault_bytes[GUARD_VAULT_CHANGE_FILTER + GUARD_FILTER_OF_SUPER((uint64_t)super)] =
 		way->bases ? GUARD_FILTER_SUPERS : 0;
 	set_word(4711, way->passes ? GUARD_FILTER_READ_FILES : GUARD_FILTER_PASSES);
 	build_names();

@@ -213,32 +213,43 @@ static bool concerns_reading(const struct node *node)
 	       (GUARD_OP_READ | GUARD_OP_EXEC | GUARD_OP_LAZY | GUARD_OP_ASK);
 }
 
-/* What the filters say because of it. A pseudo file system's base is looked for without them. */
-static uint8_t filter_bits(const struct node *node)
+/* What the filters say because of an entry. */
+struct filter_places {
+	uint32_t read_at, change_at;
+	uint8_t read, change; /* bits; 0: nothing */
+};
+
+static struct filter_places filter_places(const struct node *node)
 {
+	uint64_t super = GUARD_SUPER(node->entry.key), ino = node->entry.ino;
+	struct filter_places places = {
+		.read_at = GUARD_FILTER_OF_INO(ino),
+		.change_at = GUARD_FILTER_OF_INO(ino) ^ GUARD_FILTER_OF_SUPER(super),
+	};
+
 	switch (node->entry.key & 7) {
 	case GUARD_KEY_FILE:
-		return FILTER_FILES | (concerns_reading(node) ? FILTER_READ_FILES : 0);
+		places.change = FILTER_FILES;
+		places.read = concerns_reading(node) ? FILTER_READ_FILES : 0;
+		break;
 	case GUARD_KEY_BASE:
-		return node->entry.ino ? FILTER_BASES : 0;
+		places.change = ino ? FILTER_BASES
+				    : 0; /* a pseudo file system's is looked for without */
+		break;
 	case GUARD_KEY_SUPER:
-		return node->entry.deny ? FILTER_SUPERS : 0;
-	default:
-		return 0;
+		places.change_at = GUARD_FILTER_OF_SUPER(super);
+		places.change = node->entry.deny ? FILTER_SUPERS : 0;
+		break;
 	}
-}
-
-static uint32_t filter_at(const struct node *node)
-{
-	return (node->entry.key & 7) == GUARD_KEY_SUPER ? GUARD_FILTER_SUPER_AT(node->entry.key)
-							: GUARD_FILTER_AT(node->entry.ino);
+	return places;
 }
 
 static void filter_enter(struct table *table, const struct node *node)
 {
-	uint32_t at = filter_at(node);
+	const struct filter_places places = filter_places(node);
 
-	filter_set(table, at, table->filter[at] | filter_bits(node));
+	filter_set(table, places.read_at, table->filter[places.read_at] | places.read);
+	filter_set(table, places.change_at, table->filter[places.change_at] | places.change);
 }
 
 static bool key_is_live(uint64_t key)
@@ -255,10 +266,12 @@ static void filter_renew(struct table *table)
 	memset(needed, half->told_bases & GUARD_TABLE_READ_BASES ? FILTER_READ_BASES : 0,
 	       sizeof(needed));
 	for (size_t i = 0; i < half->n_slots; i++) {
-		const struct node *node = &half->nodes[i];
+		const struct filter_places places = filter_places(&half->nodes[i]);
 
-		if (key_is_live(node->entry.key))
-			needed[filter_at(node)] |= filter_bits(node);
+		if (!key_is_live(half->nodes[i].entry.key))
+			continue;
+		needed[places.read_at] |= places.read;
+		needed[places.change_at] |= places.change;
 	}
 	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
 		filter_set(table, i, needed[i]);

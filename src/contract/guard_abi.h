@@ -15,8 +15,8 @@
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
 #define GUARD_VAULT_RECORD 0x2000 /* the host's own notes: see arm/ */
 #define GUARD_VAULT_RECORD_SIZE 0x8000
-#define GUARD_VAULT_FILTER 0x10000 /* words and bytes: see GUARD_FILTER_ */
-#define GUARD_VAULT_CHANGE_FILTER 0x30000
+#define GUARD_VAULT_FILTER 0x10000 /* words, see GUARD_FILTER_ */
+#define GUARD_VAULT_CHANGE_FILTER 0x30000 /* bytes */
 #define GUARD_VAULT_CODE 0x100000
 #define GUARD_VAULT_CODE_SIZE 0x100000
 #define GUARD_VAULT_NAMES 0x200000 /* two halves, 1 MiB each: paths to resolve */
@@ -152,30 +152,29 @@ struct guard_exception {
 #define GUARD_HASH(key, ino) (((key) ^ (ino)) * 0x9e3779b97f4a7c15ULL)
 
 /*
- * The filters have a place for each value of an inode number's lower 16 bits, and say what tables in force could say of any file or
- * directory with such a number; so what nobody watches looks there, and not at the table. A place is set before a table is in force
- * that needs it, and cleared after: one is to be believed alone; several only if vault.table stays the same meanwhile.
+ * The filters have 65,536 places each, and say what tables in force could say of any file or directory that has one; so what nobody
+ * watches looks there, and not at the table. A place is set before a table is in force that needs it, and cleared after: one is to be
+ * believed alone; several only if vault.table stays the same meanwhile.
  */
 #define GUARD_FILTER_SIZE 0x10000
-#define GUARD_FILTER_AT(ino) ((uint32_t)(uint16_t)(ino))
-#define GUARD_FILTER_SUPER_AT(super) \
-	((uint32_t)(uint16_t)((super) >> 8)) /* of a super block's address */
+#define GUARD_FILTER_OF_INO(ino) ((uint32_t)(uint16_t)(ino))
+#define GUARD_FILTER_OF_SUPER(super) ((uint32_t)(uint16_t)((super) >> 8)) /* of its address */
+
 /*
  * Of reading and running: words. This one says nothing. It is also what the lower half of struct file's f_mode is, in the hook on opening,
  * for a regular file or a directory that is opened to be read and not written: FMODE_ATOMIC_POS | FMODE_READ (do_dentry_open()); so one
  * comparison tells both. Others have FMODE_PATH, which no file has there.
  */
 #define GUARD_FILTER_PASSES 0x8001
-enum guard_filter {
-	GUARD_FILTER_READ_FILES =
-		1 << 3 | 0x4000, /* a FILE with such a number, for that, is there, or was */
+enum guard_filter { /* at OF_INO(ino) */
+	GUARD_FILTER_READ_FILES = 1 << 3 | 0x4000, /* a FILE, for that, is there, or was */
 	GUARD_FILTER_READ_BASES = 1 << 4 | 0x4000, /* in all words: as in vault.table */
 };
-/* Of all else: bytes. */
+/* Of all else: bytes. Roots have the same numbers in all file systems of a kind: so not by these alone. */
 enum guard_change_filter {
-	GUARD_FILTER_FILES = 1 << 0, /* a FILE with such a number is there, or was */
-	GUARD_FILTER_BASES = 1 << 1, /* a BASE */
-	GUARD_FILTER_SUPERS = 1 << 2, /* at GUARD_FILTER_SUPER_AT: a SUPER that has bases */
+	GUARD_FILTER_FILES = 1 << 0, /* at OF_INO(ino) ^ OF_SUPER(super): a FILE is there, or was */
+	GUARD_FILTER_BASES = 1 << 1, /* there, a BASE */
+	GUARD_FILTER_SUPERS = 1 << 2, /* at OF_SUPER(super): a SUPER that has bases */
 };
 
 /*

@@ -37,7 +37,7 @@ static inline const struct guard_entry *cache_find(const void *vault, uint64_t t
 /* What the filter says of reading an inode of that number: GUARD_FILTER_PASSES, or others. */
 static inline uint32_t filter_word(const void *vault, uint64_t ino)
 {
-	return ((const uint16_t *)vault)[GUARD_VAULT_FILTER / 2 + GUARD_FILTER_AT(ino)];
+	return ((const uint16_t *)vault)[GUARD_VAULT_FILTER / 2 + GUARD_FILTER_OF_INO(ino)];
 }
 
 /* May the tables in force have such entries (enum guard_change_filter) at that place? No is certain. */

@@ -91,7 +91,8 @@ static bool backing_maybe_watched(const void *inode)
 {
 	uint64_t super = inode_super(inode), table = READ_ONCE(vault.table);
 
-	return filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_FILES) ||
+	return filter_has(vault_bytes, inode_ino_low(inode) ^ GUARD_FILTER_OF_SUPER(super),
+			  GUARD_FILTER_FILES) ||
 	       has_bases(table, super, true) || READ_ONCE(vault.table) != table;
 }
 

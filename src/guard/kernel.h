@@ -55,7 +55,7 @@ KERNEL_FIELD(uint64_t, super_magic, "super_block.s_magic")
 
 KERNEL_FIELD(void *, dentry_inode, "dentry.d_inode")
 KERNEL_FIELD(void *, dentry_parent, "dentry.d_parent")
-KERNEL_EMBEDDED(dentry_super_bytes, "dentry.d_sb")
+KERNEL_FIELD(uint64_t, dentry_super, "dentry.d_sb")
 KERNEL_FIELD(const char *, dentry_name, "dentry.d_name.name")
 KERNEL_FIELD(void *, path_dentry, "path.dentry")
 

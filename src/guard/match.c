@@ -320,6 +320,7 @@ bool may_concern(const struct subject *subject)
 /* Parents are held by their children; under RCU they stay readable when a rename takes one away. */
 static inline __attribute__((always_inline)) bool walk_to_base(const void *dentry, uint64_t table)
 {
+	uint32_t of_super = GUARD_FILTER_OF_SUPER(dentry_super(dentry));
 	const void *parent, *inode;
 
 	for (uint32_t n = GUARD_MAX_LEVELS; n; n--, dentry = parent) {
@@ -329,7 +330,8 @@ static inline __attribute__((always_inline)) bool walk_to_base(const void *dentr
 		inode = dentry_inode(parent);
 		if (unlikely(!inode))
 			break;
-		if (unlikely(filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_BASES)))
+		if (unlikely(filter_has(vault_bytes, inode_ino_low(inode) ^ of_super,
+					GUARD_FILTER_BASES)))
 			return true;
 	}
 	return READ_ONCE(vault.table) != table;

@@ -96,14 +96,6 @@ static inline __attribute__((always_inline)) bool has_bases(uint64_t table, uint
 	return mark && (changes ? READ_ONCE(mark->deny) : READ_ONCE(mark->report));
 }
 
-/* GUARD_FILTER_SUPER_AT() of its file system. */
-static inline uint32_t dentry_super_low(const void *dentry)
-{
-	typedef uint16_t __attribute__((aligned(1), may_alias)) anywhere;
-
-	return *(const anywhere *)((const char *)dentry_super_bytes(dentry) + 1);
-}
-
 /*
  * What an operation costs that nobody watches: some words of the filter, no store, no lock. @inode may be NULL, and so may @dentry,
  * where patterns are looked for.
@@ -112,10 +104,13 @@ static inline __attribute__((always_inline)) bool filter_says(const void *inode,
 {
 	uint64_t table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
 
-	if (inode && filter_has(vault_bytes, inode_ino_low(inode), GUARD_FILTER_FILES))
+	if (inode && filter_has(vault_bytes,
+				inode_ino_low(inode) ^ GUARD_FILTER_OF_SUPER(inode_super(inode)),
+				GUARD_FILTER_FILES))
 		return true;
 	if (table & GUARD_TABLE_BASES && dentry &&
-	    filter_has(vault_bytes, dentry_super_low(dentry), GUARD_FILTER_SUPERS))
+	    filter_has(vault_bytes, GUARD_FILTER_OF_SUPER(dentry_super(dentry)),
+		       GUARD_FILTER_SUPERS))
 		return may_be_below_base(dentry, table);
 	return READ_ONCE(vault.table) != table;
 }

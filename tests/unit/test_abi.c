@@ -22,8 +22,8 @@ static void test_layout(void **state)
 	} rows[] = {
 		{ GUARD_ABI_VERSION, 7 },
 		{ GUARD_VAULT_FILTER, 0x10000 },
-		{ GUARD_FILTER_AT(0x1000012ff), 0x12ff },
-		{ GUARD_FILTER_SUPER_AT(0xffff888123456800), 0x4568 },
+		{ GUARD_FILTER_OF_INO(0x1000012ff), 0x12ff },
+		{ GUARD_FILTER_OF_SUPER(0xffff888123456800), 0x4568 },
 		{ offsetof(struct guard_vault, n_slots), 16 },
 		{ offsetof(struct guard_vault, host_away), 40 },
 		{ offsetof(struct guard_vault, mask), 48 },

@@ -166,6 +166,11 @@ static struct model_entry *model_target(struct model *model)
 	return model->is_building && !model->to_live ? model->building : model->live;
 }
 
+static uint32_t place_of_entry(uint64_t key, uint64_t ino)
+{
+	return GUARD_FILTER_OF_INO(ino) ^ GUARD_FILTER_OF_SUPER(key);
+}
+
 static bool model_has_bases(const struct model *model)
 {
 	for (size_t i = 0; i < N_MODEL; i++) {
@@ -380,15 +385,15 @@ static void model_check(struct model *model)
 
 		check_entry(model, &places, &model->live[i], look(model->vault, key, ino));
 		if (model->live[i].there && (key & 7) == GUARD_KEY_FILE)
-			assert_true(
-				filter_has(model->vault, GUARD_FILTER_AT(ino), GUARD_FILTER_FILES));
+			assert_true(filter_has(model->vault, place_of_entry(key, ino),
+					       GUARD_FILTER_FILES));
 		if (model->live[i].there && (key & 7) == GUARD_KEY_SUPER &&
 		    model->live[i].entry.deny)
-			assert_true(filter_has(model->vault, GUARD_FILTER_SUPER_AT(key),
+			assert_true(filter_has(model->vault, GUARD_FILTER_OF_SUPER(key),
 					       GUARD_FILTER_SUPERS));
 		if (model->live[i].there && (key & 7) == GUARD_KEY_BASE && ino)
-			assert_true(
-				filter_has(model->vault, GUARD_FILTER_AT(ino), GUARD_FILTER_BASES));
+			assert_true(filter_has(model->vault, place_of_entry(key, ino),
+					       GUARD_FILTER_BASES));
 		if (in_force & GUARD_TABLE_READ_BASES || model_is_for_reading(model, i))
 			assert_int_not_equal(filter_word(model->vault, ino), GUARD_FILTER_PASSES);
 		if (table_get(model->table, key, ino, &got) != model_target(model)[i].there)
@@ -1067,10 +1072,10 @@ static void test_filter(void **state)
 	assert_int_equal(set_plain(table, &changes), 0);
 	assert_int_equal(n_words(vault, 0), 1);
 	assert_int_equal(n_bytes(vault, 0xff), 3);
-	assert_true(filter_has(vault, GUARD_FILTER_SUPER_AT(SUPER(1)), GUARD_FILTER_SUPERS));
+	assert_true(filter_has(vault, GUARD_FILTER_OF_SUPER(SUPER(1)), GUARD_FILTER_SUPERS));
 	assert_int_equal(filter_word(vault, 5), GUARD_FILTER_READ_FILES);
-	assert_true(filter_has(vault, 5, GUARD_FILTER_FILES));
-	assert_true(filter_has(vault, 77, GUARD_FILTER_BASES));
+	assert_true(filter_has(vault, place_of_entry(SUPER(0), 5), GUARD_FILTER_FILES));
+	assert_true(filter_has(vault, place_of_entry(SUPER(0), 77), GUARD_FILTER_BASES));
 
 	assert_int_equal(set_plain(table, &reads), 0);
 	assert_int_equal(n_words(vault, GUARD_FILTER_READ_BASES), GUARD_FILTER_SIZE);
@@ -1085,7 +1090,7 @@ static void test_filter(void **state)
 	table_publish(table);
 	assert_int_equal(n_words(vault, 0), 1);
 	assert_int_equal(n_bytes(vault, 0xff), 1);
-	assert_true(filter_has(vault, GUARD_FILTER_AT(b.ino), GUARD_FILTER_FILES));
+	assert_true(filter_has(vault, place_of_entry(b.key, b.ino), GUARD_FILTER_FILES));
 
 	assert_int_equal(table_begin(table, NULL), 0);
 	assert_int_equal(set_plain(table, &reads), 0);
@@ -1124,7 +1129,7 @@ static void test_filter_of_reading(void **state)
 		entry.deny = entry.report = GUARD_OP_WRITE;
 		assert_int_equal(table_set(table, &entry, &clause, 1, NULL), 0);
 		assert_int_equal(n_words(vault, 0), 0);
-		assert_true(filter_has(vault, 5, GUARD_FILTER_FILES));
+		assert_true(filter_has(vault, place_of_entry(SUPER(0), 5), GUARD_FILTER_FILES));
 		entry.deny |= i % 3 == 0 ? operation : 0;
 		entry.report |= i % 3 == 1 ? operation : 0;
 		clause.report |= i % 3 == 2 ? operation : 0;
@@ -1297,7 +1302,8 @@ static void test_adoption(void **state)
 		assert_int_equal(word(vault), in_force);
 		/* It is unknown: nothing can be done in it. */
 		assert_int_equal(set_plain(table, &new), -EBUSY);
-		assert_true(filter_has(vault, GUARD_FILTER_AT(old.ino), GUARD_FILTER_FILES));
+		assert_true(
+			filter_has(vault, place_of_entry(old.key, old.ino), GUARD_FILTER_FILES));
 		assert_false(table_remove(table, old.key, old.ino));
 		assert_int_equal(table_begin(table, NULL), 0);
 		for (uint32_t i = 2; i < 3000; i++) {
@@ -1311,10 +1317,12 @@ static void test_adoption(void **state)
 		left = clauses_of(vault, look(vault, old.key, old.ino));
 		assert_int_equal(left->clause[0].deny, 5);
 		assert_null(look(vault, new.key, new.ino));
-		assert_true(filter_has(vault, GUARD_FILTER_AT(old.ino), GUARD_FILTER_FILES));
+		assert_true(
+			filter_has(vault, place_of_entry(old.key, old.ino), GUARD_FILTER_FILES));
 		table_publish(table);
 		assert_true(word(vault) != in_force);
-		assert_false(filter_has(vault, GUARD_FILTER_AT(old.ino), GUARD_FILTER_FILES));
+		assert_false(
+			filter_has(vault, place_of_entry(old.key, old.ino), GUARD_FILTER_FILES));
 		assert_null(look(vault, old.key, old.ino));
 		assert_non_null(look(vault, new.key, new.ino));
 		table = table_free(table);
