@@ -91,9 +91,8 @@ static bool backing_maybe_watched(const void *inode)
 {
 	uint64_t super = inode_super(inode), table = READ_ONCE(vault.table);
 
-	return filter_has(vault_bytes, inode_ino_low(inode) ^ GUARD_FILTER_OF_SUPER(super),
-			  GUARD_FILTER_FILES) ||
-	       has_bases(table, super, true) || READ_ONCE(vault.table) != table;
+	return filter_has_file(inode) || has_bases(table, super, true) ||
+	       READ_ONCE(vault.table) != table;
 }
 
 static __attribute__((noinline)) int open_below(const void *file)
@@ -107,9 +106,7 @@ static __attribute__((noinline)) int open_to_change(const void *file)
 {
 	if (unlikely(is_backing_file(file)))
 		return open_below(file);
-	if (likely(!filter_says(file_inode(file), file_dentry(file))))
-		return 0;
-	return is_watched(file_inode(file), file_dentry(file)) ? judge_open(file, false) : 0;
+	return maybe_watched(file_inode(file), file_dentry(file)) ? judge_open(file, false) : 0;
 }
 
 static __attribute__((noinline)) int open_special(const void *file)
@@ -157,10 +154,10 @@ int guard_file_open(void *file)
 int guard_file_receive(void *file)
 {
 	const void *inode = file_inode(file);
-	bool maybe = is_backing_file(file) ? backing_maybe_watched(inode)
-					   : filter_says(inode, file_dentry(file));
+	bool maybe = is_backing_file(file) ? backing_maybe_watched(inode) && !is_judged_above()
+					   : maybe_watched(inode, file_dentry(file));
 
-	return maybe && !is_judged_above() ? judge_open(file, true) : 0;
+	return maybe ? judge_open(file, true) : 0;
 }
 
 /* By the path, not f_inode: overlayfs maps the file below, under the path above. */

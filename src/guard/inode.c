@@ -212,10 +212,12 @@ int guard_inode_copy_up(void *dentry)
 	bool followed;
 	int r;
 
-	if (!inode || !filter_says(inode, dentry))
+	if (!inode)
 		return 0;
 	attempt.subject = entry_of(dentry, inode);
 	attempt.subject.of_overlay = true;
+	if (!may_concern(&attempt.subject))
+		return 0;
 	r = judge(&attempt, &followed);
 	if (followed && directory && !is_directory(inode))
 		follow_name(inode, directory, dentry, GUARD_FOLLOW_COPIED);

@@ -96,31 +96,47 @@ static inline __attribute__((always_inline)) bool has_bases(uint64_t table, uint
 	return mark && (changes ? READ_ONCE(mark->deny) : READ_ONCE(mark->report));
 }
 
+static inline bool filter_has_file(const void *inode)
+{
+	uint32_t at = inode_ino_low(inode) ^ GUARD_FILTER_OF_SUPER(inode_super(inode));
+
+	return unlikely(filter_has(vault_bytes, at, GUARD_FILTER_FILES));
+}
+
+static inline bool filter_has_bases(uint64_t table, const void *dentry)
+{
+	return table & GUARD_TABLE_BASES &&
+	       filter_has(vault_bytes, GUARD_FILTER_OF_SUPER(dentry_super(dentry)),
+			  GUARD_FILTER_SUPERS);
+}
+
+/* Does it act with credentials that are not its own? */
+static inline bool acts_for_another(void)
+{
+	const void *task = current_task();
+
+	return unlikely(task_cred(task) != task_real_cred(task));
+}
+
+/* Is it in the table, or below a base there? With certainty; what overlayfs does below for what was judged above is not. */
+bool is_watched(const void *inode, const void *dentry);
+
 /*
- * What an operation costs that nobody watches: some words of the filter, no store, no lock. @inode may be NULL, and so may @dentry,
- * where patterns are looked for.
+ * What an operation costs that nobody watches: some places of the filter, no store, no lock. @inode may be NULL; @dentry is where
+ * patterns are looked for.
  */
-static inline __attribute__((always_inline)) bool filter_says(const void *inode, const void *dentry)
+static inline __attribute__((always_inline)) bool maybe_watched(const void *inode,
+								const void *dentry)
 {
 	uint64_t table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
 
-	if (inode && filter_has(vault_bytes,
-				inode_ino_low(inode) ^ GUARD_FILTER_OF_SUPER(inode_super(inode)),
-				GUARD_FILTER_FILES))
-		return true;
-	if (table & GUARD_TABLE_BASES && dentry &&
-	    filter_has(vault_bytes, GUARD_FILTER_OF_SUPER(dentry_super(dentry)),
-		       GUARD_FILTER_SUPERS))
-		return may_be_below_base(dentry, table);
-	return READ_ONCE(vault.table) != table;
-}
-
-/* The same with certainty, where overlayfs does not ask of its own file. */
-bool is_watched(const void *inode, const void *dentry);
-
-static inline bool maybe_watched(const void *inode, const void *dentry)
-{
-	return filter_says(inode, dentry) && is_watched(inode, dentry);
+	if (inode && filter_has_file(inode))
+		return is_watched(inode, dentry);
+	if (!filter_has_bases(table, dentry))
+		return unlikely(READ_ONCE(vault.table) != table) && is_watched(inode, dentry);
+	/* Overlayfs on its layers, mostly: that is told at once. */
+	return (acts_for_another() || may_be_below_base(dentry, table)) &&
+	       is_watched(inode, dentry);
 }
 
 /* For who reads: patterns are mostly for changes. */
