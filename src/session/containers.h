@@ -51,6 +51,8 @@ struct container {
 	uint64_t found_ns, took_us; /* when it was found; how long its view took to be entered */
 	unsigned int missed_sweeps;
 	uint64_t seen_ns; /* when a sweep last found a process of it */
+	bool outside; /* the last one found one that has the guest's root: it starts, and is not in its own yet */
+	uint64_t outside_ns; /* since when none in its own could be asked; 0: one could */
 	struct container_words words; /* what its engine calls it: the guest's own word */
 	unsigned int words_tries;
 	uint64_t words_next_ns;

@@ -61,8 +61,11 @@ static int look_at(const struct kernel_task *task, void *data)
 	 * A runtime that is making a container has its name spaces before it has its root: as long as its root
 	 * is the guest's, its paths are the guest's own.
 	 */
-	if (task->root_dentry == session->guest_root)
+	if (task->root_dentry == session->guest_root) {
+		if (container)
+			container->outside = true;
 		return 0;
+	}
 	if (!container) {
 		if (kernel_cgroup_path(session->kernel, task->address, cgroup_path,
 				       sizeof(cgroup_path)) < 0)
@@ -175,6 +178,21 @@ static void ask_lost(struct session *session)
 	}
 }
 
+/*
+ * Has it shown its root already, by the policy before this one, and is about to enter it? Then this one is not in force before it has
+ * shown it again; but for ever nobody is waited for.
+ */
+static bool is_awaited(struct container *container, uint64_t now)
+{
+	if (!container->wanted || !container->outside) {
+		container->outside_ns = 0;
+		return false;
+	}
+	if (!container->outside_ns)
+		container->outside_ns = now;
+	return now - container->outside_ns < ERRANDS_PATIENCE_NS;
+}
+
 void sweep_containers(struct session *session, uint64_t now)
 {
 	struct container *next;
@@ -182,6 +200,7 @@ void sweep_containers(struct session *session, uint64_t now)
 	for (struct container *c = session->containers.first; c; c = c->next) {
 		c->missed_sweeps++;
 		c->oldest_ns = UINT64_MAX;
+		c->outside = false;
 	}
 	kernel_tasks_each(session->kernel, false, find_first, session);
 	/* The list may move under us. Then what was found is right, but may not be all: once more, soon. */
@@ -197,6 +216,10 @@ void sweep_containers(struct session *session, uint64_t now)
 		if (c->wanted && c->oldest_ns != UINT64_MAX &&
 		    errands_add(&session->errands, c->pid, c->task, c->mnt_ns) == 0)
 			c->wanted = false;
+		if (is_awaited(c, now)) {
+			session->swept = false;
+			session->next_sweep_ns = now + SWEEP_AGAIN_NS;
+		}
 		if (!c->missed_sweeps)
 			c->seen_ns = now;
 		if (c->missed_sweeps > MISSED_SWEEPS && now - c->seen_ns >= SWEEP_NS)
