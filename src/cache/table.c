@@ -65,6 +65,12 @@ struct half {
 	uint64_t told_bases; /* GUARD_TABLE_BASES and GUARD_TABLE_READ_BASES, in the word that is in force */
 };
 
+/* As in the vault. */
+struct filter {
+	uint16_t words[GUARD_FILTER_SIZE];
+	uint8_t bytes[GUARD_FILTER_SIZE];
+};
+
 struct table {
 	uint8_t *vault;
 	struct arena *arena;
@@ -74,8 +80,8 @@ struct table {
 	unsigned int live;
 	bool building;
 	bool change_live; /* while building */
-	bool filled; /* FILTER_READ_BASES is set in all of the filter */
-	uint8_t filter[GUARD_FILTER_SIZE]; /* enum filter_bit: both of the vault's */
+	bool filled; /* GUARD_FILTER_READ_BASES is set in all of the filter's words */
+	struct filter filter;
 	bool fresh; /* something was put in since the word in force last moved on */
 	uint32_t sequence;
 };
@@ -133,76 +139,83 @@ static int half_start(struct table *table, struct half *half, unsigned int bits)
 	return 0;
 }
 
-enum filter_bit {
-	FILTER_FILES = GUARD_FILTER_FILES,
-	FILTER_BASES = GUARD_FILTER_BASES,
-	FILTER_SUPERS = GUARD_FILTER_SUPERS,
-	FILTER_READ_FILES = GUARD_FILTER_READ_FILES & 0xff,
-	FILTER_READ_BASES = GUARD_FILTER_READ_BASES & 0xff,
-};
-#define FILTER_CHANGE (FILTER_FILES | FILTER_BASES | FILTER_SUPERS)
-#define FILTER_READ (FILTER_READ_FILES | FILTER_READ_BASES)
-#define FILTER_LOOK (GUARD_FILTER_READ_FILES & 0xff00)
+#define FILTER_WORDS (GUARD_FILTER_READ_FILES | GUARD_FILTER_READ_BASES)
+#define FILTER_BYTES (GUARD_FILTER_FILES | GUARD_FILTER_BASES | GUARD_FILTER_SUPERS)
+#define FILTER_LOOK \
+	(GUARD_FILTER_READ_FILES & GUARD_FILTER_READ_BASES) /* in all words but the one */
 
-static uint16_t *filter_words(const struct table *table)
+static uint16_t *words_of(const struct table *table)
 {
 	return (uint16_t *)(table->vault + GUARD_VAULT_FILTER);
 }
 
-static uint8_t *filter_bytes(const struct table *table)
+static uint8_t *bytes_of(const struct table *table)
 {
 	return table->vault + GUARD_VAULT_CHANGE_FILTER;
 }
 
-static uint16_t word_of(uint8_t bits)
+static void set_word(struct table *table, uint32_t at, uint16_t word)
 {
-	return bits & FILTER_READ ? FILTER_LOOK | (bits & FILTER_READ) : GUARD_FILTER_PASSES;
-}
-
-static void filter_set(struct table *table, uint32_t at, uint8_t bits)
-{
-	if (table->filter[at] == bits)
+	if (table->filter.words[at] == word)
 		return;
-	table->filter[at] = bits;
-	__atomic_store_n(&filter_words(table)[at], word_of(bits), __ATOMIC_RELEASE);
-	__atomic_store_n(&filter_bytes(table)[at], bits & FILTER_CHANGE, __ATOMIC_RELEASE);
+	table->filter.words[at] = word;
+	__atomic_store_n(&words_of(table)[at], word, __ATOMIC_RELEASE);
 }
 
-/* What an earlier daemon has left. What nobody can have written lets nothing pass. */
-static uint8_t bits_there(const struct table *table, uint32_t at)
+static void set_byte(struct table *table, uint32_t at, uint8_t byte)
 {
-	uint16_t word = filter_words(table)[at];
-	uint8_t byte = filter_bytes(table)[at];
-
-	if (byte & ~FILTER_CHANGE || word_of((uint8_t)word) != word)
-		return FILTER_READ | FILTER_CHANGE;
-	return byte | (word == GUARD_FILTER_PASSES ? 0 : word & FILTER_READ);
+	if (table->filter.bytes[at] == byte)
+		return;
+	table->filter.bytes[at] = byte;
+	__atomic_store_n(&bytes_of(table)[at], byte, __ATOMIC_RELEASE);
 }
 
+static uint16_t word_with(uint16_t word, uint16_t bits)
+{
+	return !bits ? word : word == GUARD_FILTER_PASSES ? bits : word | bits;
+}
+
+static uint16_t word_without(uint16_t word, uint16_t bits)
+{
+	uint16_t left = word & (uint16_t)(~bits | FILTER_LOOK);
+
+	return word == GUARD_FILTER_PASSES || left == FILTER_LOOK ? GUARD_FILTER_PASSES : left;
+}
+
+/* Of an earlier daemon: what nobody can have written lets nothing pass, and goes. */
 static void filter_take_over(struct table *table)
 {
-	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
-		table->filter[at] = bits_there(table, at);
+	memcpy(table->filter.words, words_of(table), sizeof(table->filter.words));
+	memcpy(table->filter.bytes, bytes_of(table), sizeof(table->filter.bytes));
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
+		uint16_t word = table->filter.words[at];
+
+		if (word != GUARD_FILTER_PASSES &&
+		    (word & ~FILTER_WORDS || (word & FILTER_LOOK) != FILTER_LOOK ||
+		     word == FILTER_LOOK))
+			set_word(table, at, FILTER_WORDS);
+		if (table->filter.bytes[at] & ~FILTER_BYTES)
+			set_byte(table, at, FILTER_BYTES);
+	}
 }
 
 static bool filter_is_as_written(const struct table *table)
 {
-	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
-		if (filter_words(table)[at] != word_of(table->filter[at]) ||
-		    filter_bytes(table)[at] != (table->filter[at] & FILTER_CHANGE))
-			return false;
-	}
-	return true;
+	return !memcmp(words_of(table), table->filter.words, sizeof(table->filter.words)) &&
+	       !memcmp(bytes_of(table), table->filter.bytes, sizeof(table->filter.bytes));
 }
 
 static void filter_fill(struct table *table, bool read_bases)
 {
 	if (table->filled == read_bases)
 		return;
-	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
-		filter_set(table, i,
-			   (table->filter[i] & ~FILTER_READ_BASES) |
-				   (read_bases ? FILTER_READ_BASES : 0));
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
+		uint16_t word = table->filter.words[at];
+
+		set_word(table, at,
+			 read_bases ? word_with(word, GUARD_FILTER_READ_BASES)
+				    : word_without(word, GUARD_FILTER_READ_BASES));
+	}
 	table->filled = read_bases;
 }
 
@@ -216,7 +229,8 @@ static bool concerns_reading(const struct node *node)
 /* What the filters say because of an entry. */
 struct filter_places {
 	uint32_t read_at, change_at;
-	uint8_t read, change; /* bits; 0: nothing */
+	uint16_t read;
+	uint8_t change; /* bits; 0: nothing */
 };
 
 static struct filter_places filter_places(const struct node *node)
@@ -229,16 +243,16 @@ static struct filter_places filter_places(const struct node *node)
 
 	switch (node->entry.key & 7) {
 	case GUARD_KEY_FILE:
-		places.change = FILTER_FILES;
-		places.read = concerns_reading(node) ? FILTER_READ_FILES : 0;
+		places.change = GUARD_FILTER_FILES;
+		places.read = concerns_reading(node) ? GUARD_FILTER_READ_FILES : 0;
 		break;
 	case GUARD_KEY_BASE:
-		places.change = ino ? FILTER_BASES
+		places.change = ino ? GUARD_FILTER_BASES
 				    : 0; /* a pseudo file system's is looked for without */
 		break;
 	case GUARD_KEY_SUPER:
 		places.change_at = GUARD_FILTER_OF_SUPER(super);
-		places.change = node->entry.deny ? FILTER_SUPERS : 0;
+		places.change = node->entry.deny ? GUARD_FILTER_SUPERS : 0;
 		break;
 	}
 	return places;
@@ -248,8 +262,9 @@ static void filter_enter(struct table *table, const struct node *node)
 {
 	const struct filter_places places = filter_places(node);
 
-	filter_set(table, places.read_at, table->filter[places.read_at] | places.read);
-	filter_set(table, places.change_at, table->filter[places.change_at] | places.change);
+	set_word(table, places.read_at,
+		 word_with(table->filter.words[places.read_at], places.read));
+	set_byte(table, places.change_at, table->filter.bytes[places.change_at] | places.change);
 }
 
 static bool key_is_live(uint64_t key)
@@ -261,21 +276,25 @@ static bool key_is_live(uint64_t key)
 static void filter_renew(struct table *table)
 {
 	const struct half *half = &table->halves[table->live];
-	uint8_t needed[GUARD_FILTER_SIZE];
+	bool read_bases = half->told_bases & GUARD_TABLE_READ_BASES;
+	struct filter needed;
 
-	memset(needed, half->told_bases & GUARD_TABLE_READ_BASES ? FILTER_READ_BASES : 0,
-	       sizeof(needed));
+	memset(needed.bytes, 0, sizeof(needed.bytes));
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++)
+		needed.words[at] = read_bases ? GUARD_FILTER_READ_BASES : GUARD_FILTER_PASSES;
 	for (size_t i = 0; i < half->n_slots; i++) {
 		const struct filter_places places = filter_places(&half->nodes[i]);
 
 		if (!key_is_live(half->nodes[i].entry.key))
 			continue;
-		needed[places.read_at] |= places.read;
-		needed[places.change_at] |= places.change;
+		needed.words[places.read_at] = word_with(needed.words[places.read_at], places.read);
+		needed.bytes[places.change_at] |= places.change;
 	}
-	for (uint32_t i = 0; i < GUARD_FILTER_SIZE; i++)
-		filter_set(table, i, needed[i]);
-	table->filled = half->told_bases & GUARD_TABLE_READ_BASES;
+	for (uint32_t at = 0; at < GUARD_FILTER_SIZE; at++) {
+		set_word(table, at, needed.words[at]);
+		set_byte(table, at, needed.bytes[at]);
+	}
+	table->filled = read_bases;
 }
 
 static uint64_t bases_of(const struct half *half)
