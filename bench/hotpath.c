@@ -47,7 +47,6 @@ FIELD("field.file.f_mode", 52);
 FIELD("field.super_block.s_magic", 0);
 FIELD("field.file.f_path", 64);
 FIELD("field.file.f_path.dentry", 72);
-FIELD("field.path.dentry", 8);
 FIELD("field.dentry.d_parent", 8);
 FIELD("field.dentry.d_inode", 16);
 FIELD("field.dentry.d_sb", 24);

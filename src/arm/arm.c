@@ -251,12 +251,18 @@ static int check_started(const struct profile *profile, struct error *err)
 
 	if (!address || profile_enumerator(profile, "SYSTEM_RUNNING", &running) < 0)
 		return error_set(err, -ENOTSUP,
-				 "this kernel has no system_state: nothing says when it has set up "
-				 "its "
-				 "PCI devices");
+				 "this kernel has no system_state: it does not say when its PCI "
+				 "devices are set up");
 	if (space_read_u32(profile_space(profile), address, &state) < 0 || state < running)
 		return error_set(err, -EAGAIN, "the guest's kernel is still starting");
 	return 0;
+}
+
+static int find_window(struct arm *arm, const struct profile *profile, struct error *err)
+{
+	int r = check_started(profile, err);
+
+	return r < 0 ? r : window_find(&arm->window, arm->machine, profile, err);
 }
 
 int arm_guard(struct arm *ret, struct machine *machine, const struct profile *profile,
@@ -280,9 +286,7 @@ int arm_guard(struct arm *ret, struct machine *machine, const struct profile *pr
 	if (armed)
 		recall(&arm);
 	else
-		r = check_started(profile, err);
-	if (r == 0 && !armed)
-		r = window_find(&arm.window, machine, profile, err);
+		r = find_window(&arm, profile, err);
 	if (r < 0)
 		return r;
 	resolve = (struct resolve){ profile, arm.window.vault, arm.window.mailbox };

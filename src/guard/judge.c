@@ -142,7 +142,7 @@ static void fill_record(struct guard_file_record *record, const struct attempt *
 						verdict->base_generation, 0 };
 	record->dentry_from = (uint64_t)attempt->from;
 	record->dentry_to = (uint64_t)attempt->to;
-	record->nested = task_cred(current_task()) != task_real_cred(current_task());
+	record->nested = acts_for_another();
 	describe_subject(record, attempt);
 	describe_process(&record->process);
 	describe_texts(record, attempt);

@@ -57,7 +57,6 @@ KERNEL_FIELD(void *, dentry_inode, "dentry.d_inode")
 KERNEL_FIELD(void *, dentry_parent, "dentry.d_parent")
 KERNEL_FIELD(uint64_t, dentry_super, "dentry.d_sb")
 KERNEL_FIELD(const char *, dentry_name, "dentry.d_name.name")
-KERNEL_FIELD(void *, path_dentry, "path.dentry")
 
 KERNEL_FIELD(uint32_t, iattr_valid, "iattr.ia_valid")
 KERNEL_FIELD(void *, vma_file, "vm_area_struct.vm_file")

@@ -359,7 +359,7 @@ static bool is_overlays(uint64_t table)
 {
 	const void *cred = task_cred(current_task());
 
-	return cred != task_real_cred(current_task()) &&
+	return acts_for_another() &&
 	       cache_find(vault_bytes, table, (uint64_t)cred | GUARD_KEY_CREDS, 0);
 }
 
@@ -462,7 +462,7 @@ bool is_made_by_overlay(const void *directory)
 	const struct guard_entry *entry;
 	uint64_t table;
 
-	if (task_cred(current_task()) == task_real_cred(current_task()))
+	if (!acts_for_another())
 		return false;
 	do {
 		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);

@@ -241,7 +241,6 @@ __attribute__((used, noinline)) static void fields(void)
 	FIELD(dentry, d_parent);
 	FIELD(dentry, d_sb);
 	SYMBOL("field.dentry.d_name.name", offsetof(struct dentry, name));
-	FIELD(path, dentry);
 	FIELD(iattr, ia_valid);
 	FIELD(vm_area_struct, vm_file);
 	FIELD(vm_area_struct, vm_flags);
