@@ -29,6 +29,7 @@ struct container {
 	uint32_t pid; /* a process that was in it when it was found */
 	uint64_t task; /* that process's address; may be stale */
 	uint64_t root_super, root_dentry; /* of the view that was entered first */
+	uint64_t found_root; /* dentry: the root of the process that it was found by, or root_dentry */
 	uint64_t ends[CONTAINER_ENDS]; /* super blocks of its own: when one goes, it may have gone */
 	uint64_t starting; /* the task that is about to enter its root, while its view comes in */
 	bool before_start; /* its files were entered before its first process ran */

@@ -450,7 +450,7 @@ static void enter_root(struct entering *entering)
 		return;
 	/* Once: a container that pivots away from its root cannot make us forget it. */
 	container->root_super = entering->record->root_super;
-	container->root_dentry = entering->record->root_dentry;
+	container->root_dentry = container->found_root = entering->record->root_dentry;
 }
 
 /* Another mount name space in a container that is guarded already: made by a process in it. */

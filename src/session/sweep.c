@@ -14,6 +14,7 @@
 	30000000000ULL /* a container that has kept the guest's name so long may keep it */
 #define HOSTNAME_SHARE 16 /* ... and is looked at again when its age has grown by this part */
 #define MAX_LOOKS 5
+#define MAX_ANCESTORS 16
 #define MISSED_SWEEPS \
 	2 /* a runtime may be between two processes; and policies may come faster than it */
 
@@ -44,11 +45,49 @@ int sweep_guest(struct session *session, struct error *err)
 	return 0;
 }
 
+/*
+ * Has a process of a container made itself a mount name space, and still has that container's root? Its paths are the container's own:
+ * a runtime in it, that is making a container there, is one of these until it enters its root.
+ */
+static bool is_within_container(const struct session *session, const struct kernel_task *task)
+{
+	struct kernel_task parent = *task;
+
+	for (unsigned int n = 0; n < MAX_ANCESTORS; n++) {
+		const struct container *container;
+
+		if (kernel_task_read(session->kernel, parent.parent, &parent) < 0 ||
+		    parent.mnt_ns_sequence == session->guest_mnt_ns)
+			return false;
+		container = containers_find(&session->containers, parent.mnt_ns_sequence);
+		if (container)
+			return container->found_root == task->root_dentry;
+	}
+	return false;
+}
+
+static struct container *find_new(struct session *session, const struct kernel_task *task)
+{
+	struct container *container;
+	char cgroup_path[512];
+
+	if (is_within_container(session, task) ||
+	    kernel_cgroup_path(session->kernel, task->address, cgroup_path, sizeof(cgroup_path)) <
+		    0)
+		return NULL;
+	container = enter_container(session, task, cgroup_path);
+	if (!container)
+		return NULL;
+	container->found_root = task->root_dentry;
+	container->wanted = true;
+	container->oldest_ns = UINT64_MAX;
+	return container;
+}
+
 static int look_at(const struct kernel_task *task, void *data)
 {
 	struct session *session = data;
 	struct container *container;
-	char cgroup_path[512];
 
 	if (task->kernel_thread || !task->mnt_ns_sequence ||
 	    task->mnt_ns_sequence == session->guest_mnt_ns || !task->root_dentry)
@@ -66,16 +105,10 @@ static int look_at(const struct kernel_task *task, void *data)
 			container->outside = true;
 		return 0;
 	}
-	if (!container) {
-		if (kernel_cgroup_path(session->kernel, task->address, cgroup_path,
-				       sizeof(cgroup_path)) < 0)
-			return 0;
-		container = enter_container(session, task, cgroup_path);
-		if (!container)
-			return 0;
-		container->wanted = true;
-		container->oldest_ns = UINT64_MAX;
-	}
+	if (!container)
+		container = find_new(session, task);
+	if (!container)
+		return 0;
 	/* The oldest stays longest. One that has left the root by chroot cannot speak for the container. */
 	if ((!container->root_dentry || container->root_dentry == task->root_dentry) &&
 	    task->start_ns < container->oldest_ns) {
