@@ -41,6 +41,7 @@ struct kernel_task {
 	uint32_t pid, tgid; /* in the first pid name space */
 	uint32_t inner_pid; /* of the thread group, in its own */
 	uint64_t parent; /* real_parent's address */
+	uint64_t reaper; /* address of its pid name space's first process; 0 when exiting */
 	uint64_t start_ns; /* since boot */
 	char name[16];
 	struct kernel_cred cred;

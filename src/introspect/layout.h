@@ -74,6 +74,7 @@
 	X(NSPROXY_UTS, VALUE, "nsproxy.uts_ns", NULL)                         \
 	X(PID_LEVEL, VALUE, "pid.level", NULL)                                \
 	X(PID_NS_INUM, VALUE, "pid_namespace.ns.inum", NULL)                  \
+	X(PID_NS_REAPER, VALUE, "pid_namespace.child_reaper", NULL)           \
 	X(PID_NUMBERS, PLACE, "pid.numbers", NULL)                            \
 	X(RB_LEFT, VALUE, "rb_node.rb_left", NULL)                            \
 	X(RB_RIGHT, VALUE, "rb_node.rb_right", NULL)                          \

@@ -47,6 +47,7 @@ static void read_pids(struct reader *reader, uint64_t task, struct kernel_task *
 		uint64_t ns = reader_get(reader, upid, FIELD_UPID_NS);
 
 		out->pid_ns_inum = reader_get(reader, ns, FIELD_PID_NS_INUM);
+		out->reaper = reader_get(reader, ns, FIELD_PID_NS_REAPER);
 	}
 	if (group)
 		out->inner_pid = reader_get(reader, innermost_upid(reader, group), FIELD_UPID_NR);

@@ -45,25 +45,33 @@ int sweep_guest(struct session *session, struct error *err)
 	return 0;
 }
 
+/* The container that its nearest ancestor is in; if it was sent in from outside, that of its pid name space's first process. */
+static const struct container *container_around(const struct session *session,
+						const struct kernel_task *task)
+{
+	const struct container *container = NULL;
+	struct kernel_task other = *task;
+
+	for (unsigned int n = 0; n < MAX_ANCESTORS && !container; n++) {
+		if (kernel_task_read(session->kernel, other.parent, &other) < 0 ||
+		    other.mnt_ns_sequence == session->guest_mnt_ns)
+			break;
+		container = containers_find(&session->containers, other.mnt_ns_sequence);
+	}
+	if (!container && kernel_task_read(session->kernel, task->reaper, &other) == 0)
+		container = containers_find(&session->containers, other.mnt_ns_sequence);
+	return container;
+}
+
 /*
  * Has a process of a container made itself a mount name space, and still has that container's root? Its paths are the container's own:
  * a runtime in it, that is making a container there, is one of these until it enters its root.
  */
 static bool is_within_container(const struct session *session, const struct kernel_task *task)
 {
-	struct kernel_task parent = *task;
+	const struct container *container = container_around(session, task);
 
-	for (unsigned int n = 0; n < MAX_ANCESTORS; n++) {
-		const struct container *container;
-
-		if (kernel_task_read(session->kernel, parent.parent, &parent) < 0 ||
-		    parent.mnt_ns_sequence == session->guest_mnt_ns)
-			return false;
-		container = containers_find(&session->containers, parent.mnt_ns_sequence);
-		if (container)
-			return container->found_root == task->root_dentry;
-	}
-	return false;
+	return container && container->found_root == task->root_dentry;
 }
 
 static struct container *find_new(struct session *session, const struct kernel_task *task)

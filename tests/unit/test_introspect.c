@@ -66,7 +66,7 @@ struct f_pid {
 	struct f_upid numbers[3];
 };
 struct f_pid_ns {
-	ptr parent;
+	ptr parent, child_reaper;
 	struct f_ns ns;
 };
 struct f_nsproxy {
@@ -218,6 +218,7 @@ static const struct {
 	FIELD("nsproxy.mnt_ns", struct f_nsproxy, mnt_ns),
 	FIELD("nsproxy.uts_ns", struct f_nsproxy, uts_ns),
 	FIELD("pid.level", struct f_pid, level),
+	FIELD("pid_namespace.child_reaper", struct f_pid_ns, child_reaper),
 	FIELD("pid_namespace.ns.inum", struct f_pid_ns, ns.inum),
 	FIELD("pid.numbers", struct f_pid, numbers),
 	FIELD("rb_node.rb_left", struct f_rb, rb_left),
@@ -451,7 +452,8 @@ static struct world make_world(uint32_t inum, uint32_t level, const char *hostna
 	ptr uts = MAKE(uts_ns);
 
 	*AT(mnt_ns, world.mnt_ns) = (struct f_mnt_ns){ .root = top_mount, .seq = inum };
-	AT(pid_ns, world.pid_ns)->ns.inum = inum + 1;
+	*AT(pid_ns, world.pid_ns) =
+		(struct f_pid_ns){ .child_reaper = inum + 3, .ns.inum = inum + 1 };
 	AT(uts_ns, uts)->ns.inum = inum + 2;
 	snprintf(AT(uts_ns, uts)->nodename, 65, "%s", hostname);
 	world.nsproxy = MAKE(nsproxy);
@@ -622,6 +624,7 @@ static void test_task(void **state)
 	assert_int_equal(t.tgid, 1307);
 	assert_int_equal(t.inner_pid, 7);
 	assert_int_equal(t.parent, init_task);
+	assert_int_equal(t.reaper, 203);
 	assert_int_equal(t.start_ns, 1308000);
 	assert_string_equal(t.name, "worker-with-a-v");
 	assert_false(t.kernel_thread);

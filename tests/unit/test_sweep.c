@@ -224,6 +224,18 @@ static void test_own_space_below(void **state)
 	assert_false(is_there(f, NEW_SPACE + 1));
 }
 
+/* One that an engine has sent into the container, so that its parent is not there. */
+static void test_sent_in(void **state)
+{
+	struct fake_session *f = *state;
+
+	tasks[0].root_dentry = OWN_ROOT;
+	add_task(1, NEW_SPACE, OWN_ROOT);
+	tasks[1].reaper = tasks[0].address;
+	sweep_containers(&f->session, SWEEP_NS);
+	assert_false(is_there(f, NEW_SPACE));
+}
+
 /* In a container that this walk has found, and whose root has not been shown. */
 static void test_own_space_in_found(void **state)
 {
@@ -272,6 +284,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_own_space, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_own_space_below, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_own_space_in_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sent_in, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_root, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_same_root, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_endless_parents, set_up, tear_down),
