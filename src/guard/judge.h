@@ -35,11 +35,12 @@ static inline struct subject subject_of(const void *inode, const void *dentry, u
 
 /*
  * Does overlayfs open this file, below one of its own? It does either with the path of the one above (before Linux 62d53c4a1dfe, v6.5),
- * or as a backing file.
+ * or as a backing file, with the credentials of who has mounted it. A file that fanotify opens for a listener may have the same mark, but
+ * is opened as the listener.
  */
 static inline bool is_backing_file(const void *file)
 {
-	return file_mode(file) & FMODE_BACKING ||
+	return (file_mode(file) & FMODE_MAYBE_BACKING && acts_for_another()) ||
 	       dentry_inode(file_dentry(file)) != file_inode(file);
 }
 

@@ -145,7 +145,12 @@ KERNEL_ENUMERATOR(LOADING_KEXEC_IMAGE)
 #define FMODE_ATOMIC_POS 0x8000 /* regular files and directories */
 #define FMODE_CREATED 0x100000
 #define FMODE_EXEC 0x20 /* of f_flags: __FMODE_EXEC */
-#define FMODE_BACKING 0x2000000 /* since Linux 62d53c4a1dfe (v6.5); before, the bit is not used */
+/*
+ * FMODE_BACKING: the upper bit since Linux 62d53c4a1dfe ("fs: use backing_file container for internal files with "fake" f_path", v6.5);
+ * the lower, since "fsnotify: opt-in for permission events at file open time" (v6.14, and in Debian's 6.12.117) took the upper for
+ * FMODE_NONOTIFY. Else the lower is not used.
+ */
+#define FMODE_MAYBE_BACKING 0x3000000
 #define LOOKUP_FOLLOW 0x1
 #define TASK_IDLE 0x402
 #define PF_KTHREAD 0x200000

@@ -1254,8 +1254,8 @@ static void test_follow_without_host(void **state)
 
 /* Layers. */
 
-/* What a container's overlay does below has been judged above; what another does there has not. */
-static void test_overlay_below(void **state)
+/* What a container's overlay does below has been judged above; what another does there has not. @backing: FMODE_BACKING. */
+static void check_overlay_below(uint32_t backing)
 {
 	const struct guard_entry known = { .key = (uint64_t)&fake.overlay_cred | GUARD_KEY_CREDS };
 	struct dentry *above = fake_at("above"),
@@ -1263,7 +1263,6 @@ static void test_overlay_below(void **state)
 	struct file file = file_of(above, FMODE_READ | FMODE_WRITE, 0);
 	const struct guard_file_record *record;
 
-	(void)state;
 	watch_file(below, ALL, ALL);
 	watch_file(above, 0, 0);
 	file.f_inode = below->d_inode; /* before 6.5: the path above, the file below */
@@ -1276,7 +1275,7 @@ static void test_overlay_below(void **state)
 	file.f_mode = FMODE_READ;
 	assert_int_equal(guard_file_open(&file), -EPERM);
 	told(READ, READ);
-	file = file_of(below, FMODE_READ | FMODE_BACKING, 0); /* since */
+	file = file_of(below, FMODE_READ | backing, 0); /* since */
 	assert_int_equal(guard_file_open(&file), -EPERM);
 	told(READ, READ);
 	/* By its name in a layer, reading through another overlay is that one's own. */
@@ -1303,6 +1302,22 @@ static void test_overlay_below(void **state)
 	fake.task.real_cred = &fake.overlay_cred;
 	assert_int_equal(guard_inode_unlink(directory_of(below), below), -EPERM);
 	assert_int_equal(told(DELETE, DELETE)->nested, 0);
+	/* Nor is what fanotify opens for them (FMODE_NONOTIFY): it is read by its names. */
+	file = file_of(below, FMODE_READ | backing, 0);
+	assert_int_equal(guard_file_open(&file), -EPERM);
+	told(READ, READ);
+}
+
+static void test_overlay_below(void **state)
+{
+	(void)state;
+	check_overlay_below(0x2000000);
+}
+
+static void test_overlay_below_since(void **state)
+{
+	(void)state;
+	check_overlay_below(0x1000000);
 }
 
 /*
@@ -2371,6 +2386,7 @@ int main(void)
 		TEST(test_follow_refused),
 		TEST(test_follow_without_host),
 		TEST(test_overlay_below),
+		TEST(test_overlay_below_since),
 		TEST(test_overlay_makes_directory),
 		TEST(test_mount),
 		TEST(test_mount_names),
