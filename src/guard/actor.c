@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "guard/actor.h"
 
-#include "guard/cache.h"
 #include "guard/kernel.h"
-#include "guard/ring.h"
+#include "guard/match.h"
 
 #define MAX_CGROUP_LEVELS 64
 
@@ -32,7 +31,7 @@ static bool has_inner_pid(const void *task)
 }
 
 /* Some container's cgroup, or one that was made below it. */
-static bool is_in_cgroup(const void *task, uint64_t table)
+static bool is_in_cgroup(const void *task)
 {
 	const void *cgroup, *state;
 	bool found = false;
@@ -44,7 +43,7 @@ static bool is_in_cgroup(const void *task, uint64_t table)
 	for (unsigned int i = 0; cgroup && !found && i < MAX_CGROUP_LEVELS; i++) {
 		uint64_t id = kernfs_node_id(cgroup_node(cgroup));
 
-		found = cache_find(vault_bytes, table, GUARD_CGROUP_KEY(id), 0);
+		found = find_in_force(GUARD_CGROUP_KEY(id), 0).key != GUARD_KEY_EMPTY;
 		state = cgroup_parent_state(cgroup);
 		cgroup = state ? state_cgroup(state) : NULL;
 	}
@@ -55,18 +54,12 @@ static bool is_in_cgroup(const void *task, uint64_t table)
 enum guard_whom actor_whom(void)
 {
 	const void *task = current_task();
-	bool contained;
-	uint64_t table;
+	bool refused;
 
 	if (task_flags(task) & PF_KTHREAD)
 		return GUARD_BY_GUEST;
 	if (has_inner_pid(task))
 		return GUARD_BY_CONTAINER;
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		contained = cache_find(vault_bytes, table, GUARD_SPACE_KEY(current_space()), 0) ||
-			    is_in_cgroup(task, table);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return contained ? GUARD_BY_CONTAINER : GUARD_BY_GUEST;
+	return space_is_known(current_space(), &refused) || is_in_cgroup(task) ? GUARD_BY_CONTAINER
+									       : GUARD_BY_GUEST;
 }

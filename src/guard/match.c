@@ -355,25 +355,27 @@ bool may_be_below_base(const void *dentry, uint64_t table)
 	return walk_to_base(dentry, table);
 }
 
-static bool is_overlays(uint64_t table)
+struct guard_entry find_in_force(uint64_t key, uint64_t ino)
 {
-	const void *cred = task_cred(current_task());
+	const struct guard_entry *entry;
+	struct guard_entry found;
+	uint64_t table;
 
-	return acts_for_another() &&
-	       cache_find(vault_bytes, table, (uint64_t)cred | GUARD_KEY_CREDS, 0);
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		entry = cache_find(vault_bytes, table, key, ino);
+		found = entry ? *entry : (struct guard_entry){ .key = GUARD_KEY_EMPTY };
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return found;
 }
 
 bool is_judged_above(void)
 {
-	uint64_t table;
-	bool found;
+	const void *cred = task_cred(current_task());
 
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		found = is_overlays(table);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return found;
+	return acts_for_another() &&
+	       find_in_force((uint64_t)cred | GUARD_KEY_CREDS, 0).key != GUARD_KEY_EMPTY;
 }
 
 bool is_watched(const void *inode, const void *dentry)
@@ -422,7 +424,7 @@ static void find_at(const struct match *match, uint64_t table, uint64_t key, uin
 		match_pseudo(match, table);
 		return;
 	}
-	if (!subject->of_overlay && is_overlays(table))
+	if (!subject->of_overlay && is_judged_above())
 		return;
 	if (subject->inode) {
 		entry = cache_find(vault_bytes, table, key, ino);
@@ -457,66 +459,37 @@ void find_mount_verdict(struct verdict *verdict, const struct subject *subject, 
 	     GUARD_MOUNT_INO(subject->super, inode_ino(subject->inode)));
 }
 
+/* Of this very inode, not of one that had its number before. */
+static struct guard_entry find_inode(uint64_t key, const void *inode)
+{
+	struct guard_entry found = find_in_force(key, inode_ino(inode));
+
+	return found.generation == inode_generation(inode)
+		       ? found
+		       : (struct guard_entry){ .key = GUARD_KEY_EMPTY };
+}
+
 bool is_made_by_overlay(const void *directory)
 {
-	const struct guard_entry *entry;
-	uint64_t table;
-
-	if (!acts_for_another())
-		return false;
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		entry = cache_find(vault_bytes, table, inode_super(directory) | GUARD_KEY_WORK,
-				   inode_ino(directory));
-		if (entry && READ_ONCE(entry->generation) != inode_generation(directory))
-			entry = NULL;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return entry;
+	return acts_for_another() &&
+	       find_inode(inode_super(directory) | GUARD_KEY_WORK, directory).key !=
+		       GUARD_KEY_EMPTY;
 }
 
 uint32_t device_attempts(bool block, uint32_t device)
 {
-	const struct guard_entry *entry;
-	uint32_t attempts;
-	uint64_t table;
-
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		entry = cache_find(vault_bytes, table, GUARD_DEVICE_KEY((uint64_t)block, device),
-				   0);
-		attempts = entry ? READ_ONCE(entry->deny) : 0;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return attempts;
+	return find_in_force(GUARD_DEVICE_KEY((uint64_t)block, device), 0).deny;
 }
 
 bool is_runtime(const void *inode)
 {
-	const struct guard_entry *entry;
-	uint64_t table;
-	bool found;
-
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		entry = cache_find(vault_bytes, table, inode_super(inode), inode_ino(inode));
-		found = entry && READ_ONCE(entry->generation) == inode_generation(inode) &&
-			READ_ONCE(entry->report) & GUARD_OP_RUNTIME;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return found;
+	return find_inode(inode_super(inode), inode).report & GUARD_OP_RUNTIME;
 }
 
 bool space_is_known(uint64_t space, bool *ret_refused)
 {
-	const struct guard_entry *entry;
-	uint64_t table;
+	const struct guard_entry found = find_in_force(GUARD_SPACE_KEY(space), 0);
 
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		entry = cache_find(vault_bytes, table, GUARD_SPACE_KEY(space), 0);
-		*ret_refused = entry && READ_ONCE(entry->deny);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return entry;
+	*ret_refused = found.deny;
+	return found.key != GUARD_KEY_EMPTY;
 }

@@ -46,6 +46,9 @@ bool may_be_below_base(const void *dentry, uint64_t table);
  */
 bool is_judged_above(void);
 
+/* What the table in force has there: a copy; if nothing, its key is GUARD_KEY_EMPTY, and the rest 0. */
+struct guard_entry find_in_force(uint64_t key, uint64_t ino);
+
 /* All that the table in force says. May sleep. */
 void find_verdict(struct verdict *verdict, const struct subject *subject);
 

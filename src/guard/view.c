@@ -5,7 +5,6 @@
  * its runtime's pivot_root, when all its mounts stand and before its first process runs.
  */
 #include "contract/guard_abi.h"
-#include "guard/cache.h"
 #include "guard/describe.h"
 #include "guard/kernel.h"
 #include "guard/kill.h"
@@ -218,14 +217,9 @@ void guard_errand(void *work)
 void guard_sb_delete(void *super)
 {
 	struct guard_super_record *record;
-	uint64_t table, position;
-	const void *entry;
+	uint64_t position;
 
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		entry = cache_find(vault_bytes, table, (uint64_t)super | GUARD_KEY_SUPER, 0);
-	} while (__atomic_load_n(&vault.table, __ATOMIC_ACQUIRE) != table);
-	if (!entry)
+	if (find_in_force((uint64_t)super | GUARD_KEY_SUPER, 0).key == GUARD_KEY_EMPTY)
 		return;
 	record = ring_take(GUARD_RECORD_SUPER_GONE, &position);
 	if (!record)
