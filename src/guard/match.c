@@ -355,21 +355,6 @@ bool may_be_below_base(const void *dentry, uint64_t table)
 	return walk_to_base(dentry, table);
 }
 
-struct guard_entry find_in_force(uint64_t key, uint64_t ino)
-{
-	const struct guard_entry *entry;
-	struct guard_entry found;
-	uint64_t table;
-
-	do {
-		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
-		entry = cache_find(vault_bytes, table, key, ino);
-		found = entry ? *entry : (struct guard_entry){ .key = GUARD_KEY_EMPTY };
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (READ_ONCE(vault.table) != table);
-	return found;
-}
-
 bool is_judged_above(void)
 {
 	const void *cred = task_cred(current_task());

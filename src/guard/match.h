@@ -46,9 +46,6 @@ bool may_be_below_base(const void *dentry, uint64_t table);
  */
 bool is_judged_above(void);
 
-/* What the table in force has there: a copy; if nothing, its key is GUARD_KEY_EMPTY, and the rest 0. */
-struct guard_entry find_in_force(uint64_t key, uint64_t ino);
-
 /* All that the table in force says. May sleep. */
 void find_verdict(struct verdict *verdict, const struct subject *subject);
 
@@ -69,6 +66,22 @@ uint32_t device_attempts(bool block, uint32_t device);
 
 /* A container runtime's program? */
 bool is_runtime(const void *inode);
+
+/* What the table in force has there: a copy; if nothing, its key is GUARD_KEY_EMPTY, and the rest 0. */
+static inline struct guard_entry find_in_force(uint64_t key, uint64_t ino)
+{
+	const struct guard_entry *entry;
+	struct guard_entry found;
+	uint64_t table;
+
+	do {
+		table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+		entry = cache_find(vault_bytes, table, key, ino);
+		found = entry ? *entry : (struct guard_entry){ .key = GUARD_KEY_EMPTY };
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (READ_ONCE(vault.table) != table);
+	return found;
+}
 
 /* Its patterns hang from the kind, not from an instance. */
 static inline bool is_pseudo(const void *super)
