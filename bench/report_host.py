@@ -178,28 +178,35 @@ def write_workloads(document, results):
     if not section:
         return
     document.say("## Whole programs", """
-In a container whose root is an overlay over Debian packages, without and with examples/protect-etc.yaml, in turns. The ratio is the mean of the pairs',
-with its 95 % confidence interval: what crosses 1 in it is not told from nothing. Instructions are those that all tasks of the guest execute meanwhile (`/proc/schedstat`), so
-that who waits adds nothing. By the clock waiting counts, but so does all else that this machine did: there the interval says how much a figure is worth. Containers are started by crun; Docker's
-daemon did not come up in this guest, which has no init system, and is not measured.""")
+In a container whose root is an overlay over Debian packages, without and with examples/protect-etc.yaml, in turns (A B B A A B ...). The ratio is the median
+of the pairs'; it is said with the narrowest two of the pairs' that it is between with at least 95 %, whatever their distribution (as the sign test has
+it). Instructions are those that all tasks of the guest execute meanwhile (`/proc/schedstat`), kernel threads too, so that who waits adds nothing. By the clock waiting counts,
+but so does all else that this machine did: there the interval says how much a figure is worth. bench/workloads.py says what makes counts of whole programs differ
+from run to run, and what is done about it.""", """
+Containers are started by crun, and by the guest's own Docker (`docker start -a`: its client, dockerd, containerd, the shim and runc together), whose garbage collector is off, as it runs when it
+likes: it would make the whole more, and what is added a smaller part of it. *To first instruction* ends where the container's first process reads the counter. nginx is counted with ab, which makes a fixed number of
+requests; wrk makes as many as it can in a second, and stands with the clock.""")
     for kind, words in (("instructions", "Instructions of all tasks together, without waiting"), ("time", "By the clock, TCG with threads")):
         data = section["data"].get(kind)
         if not data:
             continue
         document.say(f"### {words}")
-        for title in ("workloads", "starts"):
-            if not data[title]:
-                continue
-            heads = {"workloads": "program", "starts": "container start to exit, watched files"}
-            document.table([heads[title], "millions" if kind == "instructions" else "ms", "guarded to unguarded", "95 %", "pairs"],
-                           [[name, f"{x['without'] / 1e6:,.1f}", f"{x['ratio']:.4f}", f"±{x['half']:.4f}", len(x["pairs"])]
-                            for name, x in data[title].items()])
+        for title, head in (("workloads", "program"), ("starts", "container, watched files")):
+            if data[title]:
+                document.table([head, "millions" if kind == "instructions" else "ms", "added, thousands" if kind == "instructions" else "added, ms",
+                                "guarded to unguarded", "95 %", "pairs"], [workload_cells(name, x, kind) for name, x in data[title].items()])
     say_missed(document, section["data"].get("instructions"))
     document.made_by(section)
 
 
+def workload_cells(name, x, kind):
+    extra = f"{x['added'] / 1e3:+,.0f}" if kind == "instructions" else f"{x['added'] / 1e6:+,.2f}"
+    return [name, f"{x['without'] / 1e6:,.{1 if x['without'] > 1e7 else 3}f}", extra, f"{x['ratio']:.4f}",
+            f"{x['low']:.4f} to {x['high']:.4f}", len(x["pairs"])]
+
+
 def say_missed(document, data):
-    above = [name for title in ("workloads", "starts") for name, x in (data or {}).get(title, {}).items() if x["ratio"] - x["half"] > 1.01]
+    above = [name for title in ("workloads", "starts") for name, x in (data or {}).get(title, {}).items() if x["low"] > 1.01]
     if not above:
         return
     document.say(f"""

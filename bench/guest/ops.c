@@ -12,7 +12,9 @@
  *		of what this thread did. REFUSED: how many ended in EPERM. N is 0 if it could not even begin (its file may not be opened).
  *	ops files DIR N			makes N empty files, named in base 36
  *	ops hold [FILE...]		opens them, and waits for ever: a container's first process
- *	ops time COMMAND...		runs it: its last line is TICKS STATUS BUSY, the last without what all CPUs idled, in ns
+ *	ops time COMMAND...		runs it: its last line is TICKS STATUS BUSY FROM BUSY_FROM. BUSY is without what all CPUs idled, in ns;
+ *					the last two are the counters as they were before it
+ *	ops first			a container's first process: a line "first TICKS BUSY", the counters at its first instruction
  *	ops pace FILE N US		opens it for writing N times, with a rest between: prints the clock before each, in ns
  *	ops clock N			answers each of N bytes from the second serial line with the clock, in ns
  *	ops touch FILE N		opens it for writing N times, and writes a byte each time: prints ticks, and refusals
@@ -42,6 +44,7 @@
 #define MAPPED (64 << 10)
 #define DEPTH 12
 #define N_ENTRIES 1000
+#define SETTLE_US 20000 /* for what a command leaves to others: freeing, tearing down */
 
 static char buffer[FILE_SIZE];
 static int fd = -1; /* of "file" */
@@ -560,9 +563,15 @@ static uint64_t busy_ns(void)
 
 static void time_command(char **words)
 {
-	uint64_t busy = busy_ns(), from = __rdtsc(), took;
-	pid_t child = fork();
+	uint64_t busy, from, took;
 	int status = 0;
+	pid_t child;
+
+	/* What a task runs is added when it leaves the CPU: so what came before is in there. */
+	usleep(SETTLE_US);
+	busy = busy_ns();
+	from = __rdtsc();
+	child = fork();
 
 	if (child == 0) {
 		execvp(words[0], words);
@@ -570,8 +579,18 @@ static void time_command(char **words)
 	}
 	waitpid(child, &status, 0);
 	took = __rdtsc() - from;
-	printf("%" PRIu64 " %d %" PRIu64 "\n", took, WIFEXITED(status) ? WEXITSTATUS(status) : 255,
-	       busy_ns() - busy);
+	usleep(SETTLE_US);
+	printf("%" PRIu64 " %d %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", took,
+	       WIFEXITED(status) ? WEXITSTATUS(status) : 255, busy_ns() - busy, from, busy);
+}
+
+static void first_instruction(void)
+{
+	uint64_t at = __rdtsc();
+
+	/* What a task runs is added when it leaves the CPU. */
+	usleep(1);
+	printf("first %" PRIu64 " %" PRIu64 "\n", at, busy_ns());
 }
 
 /* Where mappings lie decides how many page tables they take: always the same places, also for the programs that it starts. */
@@ -588,6 +607,10 @@ static void settle_addresses(char **argv)
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "first") == 0) {
+		first_instruction();
+		return 0;
+	}
 	settle_addresses(argv);
 	if (argc == 2 && strcmp(argv[1], "end") == 0)
 		_exit(0);
