@@ -210,9 +210,9 @@ def say_missed(document, data):
     if not above:
         return
     document.say(f"""
-**Above +1 %: {'; '.join(above)}.** Three things cost, told apart by policies that have one of them only:""", """
-- *A start waits for the host*, once, when the container's root is in place. The guard looks every 50 to 200 µs whether the host has handled it, and each look is a timer's interrupt and two switches. Most of what a start
-  takes more is that, whatever the number of files, and grows with the time that the host takes (it looks at the ring each 4 ms while nothing happens).""", """
+**Above +1 %: {'; '.join(above)}.** Three things cost, told apart by policies and builds of the guard that lack one of them:""", """
+- *A start* takes a part more that does not depend on how much is watched, in its own tasks (kernel threads take no more than without), and then for each path that is resolved before it: the kernel's own walk, on an overlay on which
+  nothing has been looked up yet. Lazily that is the same work, at the first open. Docker's own doings are some forty times crun's, and its starts show neither.""", """
 - *New names on overlayfs are judged twice.* What overlayfs does in its upper layer was judged above, and is told by its credentials. But for each new file, directory or symbolic link it makes other ones for this once
   (`ovl_create_or_link()`: `prepare_creds()`), which could be anybody's: so the guard walks up from the name to the layer's root, where all of the policy's paths hang, and compares. A rule about names that did not ask there
   could be gone round by making the file anew.""", """
