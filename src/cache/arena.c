@@ -315,10 +315,10 @@ int arena_intern(struct arena *arena, struct arena_block **ret, const struct tab
 
 static void write_block(unsigned int half, const struct item *item, struct guard_clauses *to)
 {
-	to->n = (uint32_t)n_clauses(item);
-	to->n_plain = 0;
+	*to = (struct guard_clauses){ .n = (uint32_t)n_clauses(item) };
 	for (size_t i = 0; i < n_clauses(item); i++) {
 		const struct clause *clause = clause_of(item, i);
+		uint64_t kinds;
 
 		to->clause[i] = (struct guard_clause){
 			.text = clause->text ? clause->text->place[half].at * 8 : 0,
@@ -331,6 +331,10 @@ static void write_block(unsigned int half, const struct item *item, struct guard
 			.whom = clause->whom,
 		};
 		to->n_plain += clause->plain;
+		kinds = clause->text ? glob_first_kinds((const char *)clause->text->data) : 0;
+		to->kinds |= kinds;
+		if ((clause->deny | clause->report) & GUARD_OP_ANY_READ)
+			to->read_kinds |= kinds;
 	}
 }
 

@@ -219,11 +219,10 @@ static void filter_fill(struct table *table, bool read_bases)
 	table->filled = read_bases;
 }
 
-/* What an open to read or run has to look at, and what has to be done before it is looked at. */
 static bool concerns_reading(const struct node *node)
 {
 	return (node->entry.deny | node->entry.report | arena_block_operations(node->block)) &
-	       (GUARD_OP_READ | GUARD_OP_EXEC | GUARD_OP_LAZY | GUARD_OP_ASK);
+	       GUARD_OP_ANY_READ;
 }
 
 /* What the filters say because of an entry. */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GUARD_ABI_MAGIC 0x6472617567747561ULL
-#define GUARD_ABI_VERSION 7
+#define GUARD_ABI_VERSION 8
 
 /* Vault: where things are. From TABLES on, the host places tables and patterns as it likes. */
 #define GUARD_VAULT_HOOKS 0x1000 /* security_hook_list nodes */
@@ -53,6 +53,8 @@ enum guard_operation { /* bits; the same as in policies */
 	(1u << 29) /* tell the host when the file's name goes, or its overlay inode may change */
 #define GUARD_OP_LAZY (1u << 30) /* nothing is entered yet: resolve the view first */
 #define GUARD_OP_ASK (1u << 31) /* let the host look first */
+/* What an open to read or run has to look at, and what has to be done before it is looked at. */
+#define GUARD_OP_ANY_READ (GUARD_OP_READ | GUARD_OP_EXEC | GUARD_OP_LAZY | GUARD_OP_ASK)
 
 /*
  * The file metadata cache: open addressing, linear probing. A key is an address or a number with a kind in its low
@@ -120,6 +122,8 @@ enum guard_whom {
 /* Those whose text has no wildcards stand last, in the order of their hashes. */
 struct guard_clauses {
 	uint32_t n, n_plain;
+	uint64_t kinds,
+		read_kinds; /* BASE: glob_first_kinds() of all; of those with GUARD_OP_ANY_READ. Else 0 */
 	struct guard_clause clause[];
 };
 

@@ -126,6 +126,26 @@ unsigned int glob_hash_names(const char *const names[], unsigned int n)
 	return hash;
 }
 
+#define KIND_BYTES 8 /* of a name: enough to tell most from each other */
+
+unsigned int glob_kind(const char *name)
+{
+	unsigned int hash = HASH_START;
+
+	for (unsigned int n = 0; n < KIND_BYTES && !at_end(name); n++, name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash >> 26;
+}
+
+unsigned long long glob_first_kinds(const char *pattern)
+{
+	for (const char *at = pattern; !at_end(at); at++) {
+		if (*at == '*' || *at == '?')
+			return ~0ULL;
+	}
+	return 1ULL << glob_kind(pattern);
+}
+
 /* The names of the pattern that may come next, a bit each: where one may be "**", which may stand for none, the next too. */
 static uint64_t with_skipped(const char *pattern, uint64_t next)
 {

@@ -38,6 +38,13 @@ _Bool glob_is_deep(const char *pattern);
 unsigned int glob_hash(const char *path);
 unsigned int glob_hash_names(const char *const names[], unsigned int n);
 
+/*
+ * One of 64 kinds, by the name's first bytes; it ends at '/' or NUL. And the kinds, a bit each, of the names that a path which
+ * the pattern matches may begin with: all, if it begins with a wildcard. So that of most paths it is plain that they do not match.
+ */
+unsigned int glob_kind(const char *name);
+unsigned long long glob_first_kinds(const char *pattern);
+
 /* One name against one name of a pattern, which ends at '/' or NUL. */
 _Bool glob_match_name(const char *pattern, const char *name);
 

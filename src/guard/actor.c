@@ -43,7 +43,7 @@ static bool is_in_cgroup(const void *task)
 	for (unsigned int i = 0; cgroup && !found && i < MAX_CGROUP_LEVELS; i++) {
 		uint64_t id = kernfs_node_id(cgroup_node(cgroup));
 
-		found = find_in_force(GUARD_CGROUP_KEY(id), 0).key != GUARD_KEY_EMPTY;
+		found = is_in_force(GUARD_CGROUP_KEY(id), 0);
 		state = cgroup_parent_state(cgroup);
 		cgroup = state ? state_cgroup(state) : NULL;
 	}

@@ -109,6 +109,17 @@ static __attribute__((noinline)) int open_to_change(const void *file)
 	return maybe_watched(file_inode(file), file_dentry(file)) ? judge_open(file, false) : 0;
 }
 
+/* What overlayfs reads below is judged by identity only. */
+static __attribute__((noinline)) int open_to_read(const void *file)
+{
+	const void *inode = file_inode(file);
+
+	if (!is_in_force(inode_super(inode), inode_ino(inode)) &&
+	    (is_backing_file(file) || !may_concern_reading(file_dentry(file))))
+		return 0;
+	return judge_open(file, false);
+}
+
 static __attribute__((noinline)) int open_special(const void *file)
 {
 	int r = is_device(inode_mode(file_inode(file))) ? attempt_device(file) : judge_pseudo(file);
@@ -130,7 +141,7 @@ static __attribute__((noinline)) int open_weighed(const void *file)
 		return open_special(file);
 	if (writes || file_flags(file) & O_TRUNC)
 		return open_to_change(file);
-	return unlikely(maybe_watched_for_reading(super, inode)) ? judge_open(file, false) : 0;
+	return unlikely(maybe_watched_for_reading(super, inode)) ? open_to_read(file) : 0;
 }
 
 /*

@@ -81,6 +81,7 @@ static void add_clause(struct verdict *verdict, const struct guard_clause *claus
 struct clauses {
 	uint64_t at; /* of the first */
 	uint32_t n, n_plain; /* n - n_plain is at most GUARD_MAX_PATTERNS */
+	uint64_t kinds;
 };
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -99,6 +100,7 @@ static struct clauses clauses_of(const struct guard_entry *entry)
 	clauses.n = least(READ_ONCE(header->n), GUARD_MAX_CLAUSES);
 	clauses.n_plain = least(READ_ONCE(header->n_plain), clauses.n);
 	clauses.n = least(clauses.n, clauses.n_plain + GUARD_MAX_PATTERNS);
+	clauses.kinds = READ_ONCE(header->kinds);
 	return clauses;
 }
 
@@ -230,13 +232,19 @@ static void match_plain(const struct match *match, const struct below *below,
 	}
 }
 
-/* What hangs from a base: patterns one by one, plain paths by their hashes, unless what is below the subject counts too. */
+/*
+ * What hangs from a base: patterns one by one, plain paths by their hashes, unless what is below the subject counts too. Whatever it is, it
+ * begins with the same name.
+ */
 static void match_base(const struct match *match, const struct below *below)
 {
 	const struct clauses clauses = clauses_of(below->base);
 	bool all = match->subject->hides || match->subject->moves_to;
 	uint32_t n = all ? clauses.n : clauses.n - clauses.n_plain;
 
+	if (below->n <= GLOB_MAX_DEPTH &&
+	    !(clauses.kinds >> glob_kind(below->names[below->n - 1]) & 1))
+		return;
 	for (uint32_t i = 0; i < n; i++)
 		match_clause(match, below, clause_at(&clauses, i));
 	if (!all && clauses.n_plain)
@@ -279,26 +287,38 @@ static __attribute__((noinline)) void match_bases(const struct match *match, uin
 	rcu_unlock();
 }
 
-static bool is_near_base(const struct subject *subject, uint64_t table)
+/* Does something hang from the base that begins with the name of the @dentry in it? */
+static bool may_begin(const struct guard_entry *base, const void *dentry, bool reads)
 {
-	const void *dentry = subject->dentry, *inode, *parent;
-	const struct guard_entry *super;
+	const struct guard_clauses *header = struct_at((uint64_t)READ_ONCE(base->clauses) * 8);
+	uint64_t kinds = reads ? READ_ONCE(header->read_kinds) : READ_ONCE(header->kinds);
+
+	return kinds >> glob_kind(dentry_name(dentry)) & 1;
+}
+
+/* With @reads: one that who only reads or runs has to look at. */
+static bool is_near_base(const void *dentry, uint64_t super, uint64_t table, bool reads)
+{
+	const struct guard_entry *mark, *base;
+	const void *inode, *parent;
 	bool found = false;
 
-	super = cache_find(vault_bytes, table, subject->super | GUARD_KEY_SUPER, 0);
-	if (!super)
+	mark = cache_find(vault_bytes, table, super | GUARD_KEY_SUPER, 0);
+	if (!mark)
 		return false;
 	rcu_lock();
-	for (uint32_t n = least(READ_ONCE(super->deny), GUARD_MAX_LEVELS); n && !found; n--) {
+	for (uint32_t n = least(reads ? READ_ONCE(mark->report) : READ_ONCE(mark->deny),
+				GUARD_MAX_LEVELS);
+	     n && !found; n--, dentry = parent) {
 		parent = dentry_parent(dentry);
 		if (parent == dentry)
 			break;
-		dentry = parent;
-		inode = dentry_inode(dentry);
+		inode = dentry_inode(parent);
 		if (!inode)
 			break;
-		found = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
-				   inode_ino(inode));
+		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
+				  inode_ino(inode));
+		found = base && may_begin(base, dentry, reads);
 	}
 	rcu_unlock();
 	return found;
@@ -311,10 +331,23 @@ bool may_concern(const struct subject *subject)
 	if (subject->pseudo || (subject->inode && cache_find(vault_bytes, table, subject->super,
 							     inode_ino(subject->inode))))
 		return true;
-	if (table & GUARD_TABLE_BASES && subject->dentry && is_near_base(subject, table))
+	if (table & GUARD_TABLE_BASES && subject->dentry &&
+	    is_near_base(subject->dentry, subject->super, table, false))
 		return true;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return READ_ONCE(vault.table) != table;
+}
+
+bool may_concern_reading(const void *dentry)
+{
+	uint64_t table = __atomic_load_n(&vault.table, __ATOMIC_ACQUIRE);
+	bool found;
+
+	if (!may_be_below_base(dentry, table))
+		return false;
+	found = is_near_base(dentry, (uint64_t)dentry_super(dentry), table, true);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return (found || READ_ONCE(vault.table) != table) && !is_judged_above();
 }
 
 /* Parents are held by their children; under RCU they stay readable when a rename takes one away. */
@@ -359,8 +392,7 @@ bool is_judged_above(void)
 {
 	const void *cred = task_cred(current_task());
 
-	return acts_for_another() &&
-	       find_in_force((uint64_t)cred | GUARD_KEY_CREDS, 0).key != GUARD_KEY_EMPTY;
+	return acts_for_another() && is_in_force((uint64_t)cred | GUARD_KEY_CREDS, 0);
 }
 
 bool is_watched(const void *inode, const void *dentry)

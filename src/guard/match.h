@@ -40,6 +40,9 @@ bool may_concern(const struct subject *subject);
  */
 bool may_be_below_base(const void *dentry, uint64_t table);
 
+/* The same of patterns that who only reads or runs the file has to look at. */
+bool may_concern_reading(const void *dentry);
+
 /*
  * Overlayfs works on its layers with credentials of its own, which no task can have otherwise. What it does below for a
  * known container's overlay has been judged above.
@@ -81,6 +84,11 @@ static inline struct guard_entry find_in_force(uint64_t key, uint64_t ino)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (READ_ONCE(vault.table) != table);
 	return found;
+}
+
+static inline bool is_in_force(uint64_t key, uint64_t ino)
+{
+	return find_in_force(key, ino).key != GUARD_KEY_EMPTY;
 }
 
 /* Its patterns hang from the kind, not from an instance. */

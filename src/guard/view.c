@@ -219,7 +219,7 @@ void guard_sb_delete(void *super)
 	struct guard_super_record *record;
 	uint64_t position;
 
-	if (find_in_force((uint64_t)super | GUARD_KEY_SUPER, 0).key == GUARD_KEY_EMPTY)
+	if (!is_in_force((uint64_t)super | GUARD_KEY_SUPER, 0))
 		return;
 	record = ring_take(GUARD_RECORD_SUPER_GONE, &position);
 	if (!record)

@@ -20,7 +20,7 @@ static void test_layout(void **state)
 	static const struct {
 		size_t is, was;
 	} rows[] = {
-		{ GUARD_ABI_VERSION, 7 },
+		{ GUARD_ABI_VERSION, 8 },
 		{ GUARD_VAULT_FILTER, 0x10000 },
 		{ GUARD_FILTER_OF_INO(0x1000012ff), 0x12ff },
 		{ GUARD_FILTER_OF_SUPER(0xffff888123456800), 0x4568 },
@@ -50,7 +50,9 @@ static void test_layout(void **state)
 		{ offsetof(struct guard_entry, clauses), 20 },
 		{ offsetof(struct guard_entry, deny), 24 },
 		{ offsetof(struct guard_entry, report), 28 },
-		{ offsetof(struct guard_clauses, clause), 8 },
+		{ offsetof(struct guard_clauses, kinds), 8 },
+		{ offsetof(struct guard_clauses, read_kinds), 16 },
+		{ offsetof(struct guard_clauses, clause), 24 },
 		{ offsetof(struct guard_clause, deny), 4 },
 		{ offsetof(struct guard_clause, report), 8 },
 		{ offsetof(struct guard_clause, kill), 12 },

@@ -259,6 +259,12 @@ static void compare_all_paths(const char *const parts[], unsigned int max_parts,
 				names[path.n - 1 - k] = path.names[k];
 			if (glob_match(text, names, path.n) != is_path(&pattern, 0, &path, 0))
 				fail_msg("pattern \"%s\", path number %u", text, j);
+			if (path.n &&
+			    (glob_match(text, names, path.n) ||
+			     glob_match_below(text, names, path.n)) &&
+			    !(glob_first_kinds(text) >> glob_kind(path.names[0]) & 1))
+				fail_msg("pattern \"%s\", path number %u begins otherwise", text,
+					 j);
 		}
 	}
 }
@@ -273,6 +279,29 @@ static void test_all_paths(void **state)
 	(void)state;
 	compare_all_paths(parts, 4, words, 5);
 	compare_all_paths(few_parts, 7, few_words, 7);
+}
+
+static void test_kinds(void **state)
+{
+	static const char *const names[] = { "etc", "usr", "var", "root", "home", "opt", "srv" };
+	unsigned long long seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char path[16];
+
+		snprintf(path, sizeof(path), "%s/*", names[i]);
+		assert_true(glob_first_kinds(path) == 1ULL << glob_kind(names[i]));
+		assert_true(glob_kind(path) == glob_kind(names[i]));
+		seen |= glob_first_kinds(path);
+	}
+	assert_true(__builtin_popcountll(seen) > 5); /* most tell names apart */
+	assert_true(glob_kind("") < 64);
+	assert_true(glob_first_kinds("e?c/a") == ~0ULL);
+	assert_true(glob_first_kinds("etc*") == ~0ULL);
+	assert_true(glob_first_kinds("**") == ~0ULL);
+	/* By its first bytes, however long it is. */
+	assert_int_equal(glob_kind("a-name-that-is-long"), glob_kind("a-name-t"));
 }
 
 static bool below(const char *pattern, const char *path)
@@ -422,10 +451,11 @@ static void test_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_name),	   cmocka_unit_test(test_path),
-		cmocka_unit_test(test_all_names),  cmocka_unit_test(test_all_paths),
-		cmocka_unit_test(test_below),	   cmocka_unit_test(test_all_below),
-		cmocka_unit_test(test_same_limit), cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_name),	  cmocka_unit_test(test_path),
+		cmocka_unit_test(test_all_names), cmocka_unit_test(test_all_paths),
+		cmocka_unit_test(test_kinds),	  cmocka_unit_test(test_below),
+		cmocka_unit_test(test_all_below), cmocka_unit_test(test_same_limit),
+		cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

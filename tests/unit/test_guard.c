@@ -2199,6 +2199,42 @@ static void test_reads_elsewhere(void **state)
 	told(READ | TRUNCATE, TRUNCATE);
 }
 
+/* What hangs from a base is tried if a pattern that the operation has to do with may begin with that name. */
+static void test_first_names(void **state)
+{
+	static const struct table_clause two[] = { { "etc/*", READ | WRITE, READ | WRITE, 0, NULL,
+						     0 },
+						   { "usr/*", WRITE, WRITE, 0, NULL, 0 } };
+	struct dentry *base = fake_at("base/"), *file = fake_at("base/etc/file");
+	struct dentry *other = fake_at("base/usr/file"), *third = fake_at("base/opt/file");
+	struct guard_clauses *clauses;
+	struct guard_entry entry;
+
+	(void)state;
+	watch_names(base, two, 2);
+	assert_int_equal(open_for(file, FMODE_READ), -EPERM);
+	told(READ, READ);
+	assert_int_equal(open_for(other, FMODE_READ), 0);
+	assert_int_equal(open_for(third, FMODE_WRITE), 0);
+	nothing_told();
+	assert_int_equal(open_for(other, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
+
+	assert_true(table_get(table, (uint64_t)&fake.supers[0] | GUARD_KEY_BASE,
+			      base->d_inode->i_ino, &entry));
+	clauses = (void *)(vault_bytes + entry.clauses * 8ULL);
+	assert_int_equal(__builtin_popcountll(clauses->kinds), 2);
+	assert_int_equal(__builtin_popcountll(clauses->read_kinds), 1);
+	clauses->read_kinds = 0;
+	assert_int_equal(open_for(file, FMODE_READ), 0);
+	nothing_told();
+	assert_int_equal(open_for(file, FMODE_WRITE), -EPERM);
+	told(WRITE, WRITE);
+	clauses->kinds = 0;
+	assert_int_equal(open_for(file, FMODE_WRITE), 0);
+	nothing_told();
+}
+
 /* Processes that the host names: each if it is the one that started then, never the guest's first. */
 static void test_kill_asked(void **state)
 {
@@ -2354,6 +2390,7 @@ int main(void)
 		TEST(test_bpf_program),
 		TEST(test_pseudo),
 		TEST(test_reads_elsewhere),
+		TEST(test_first_names),
 		TEST(test_process),
 		TEST(test_identity),
 		TEST(test_patterns),
