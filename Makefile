@@ -9,7 +9,7 @@ CLANG := clang
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $@)
 
-PACKAGES := libbpf libelf libcrypto yaml-0.1 json-c libsystemd libseccomp
+PACKAGES := libbpf libelf libcrypto yaml-0.1 json-c libsystemd libseccomp liblz4
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wmissing-prototypes -Wstrict-prototypes \
 	-Wformat=2 -Wimplicit-fallthrough -Wwrite-strings -Wpointer-arith -Werror
 CFLAGS ?= -O2 -g
@@ -38,7 +38,7 @@ policy := policy yaml rule answer exception selector schema pattern integrity
 cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
-sentry := anchors sites patchable probes copies cpus sentry
+sentry := anchors sites patchable probes digest copies cpus sentry
 session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life traps commands kills answers tampering system_calls session
 daemon := outcome control lines history outlet sandbox porter facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \

@@ -138,9 +138,9 @@ def write_attach(document, results):
     document.table(["VMs guarded by one outguardd", "CPU for each, of a core", "memory for each, MiB (private, and files)"],
                    [[x["vms"], f"{100 * x['cpu_share_of_a_core']:.2f} %", f"{x['private_kib'] / 1024:.1f}"] for x in data["idle"]])
     document.say("""
-Most of the memory is the sentry's: the kernel's text and read-only data as they were when the guard came (`sentry/copies.c`; 6.1: _stext to _etext, and
-__start_rodata to __end_rodata, of the guest's /proc/kallsyms). It is what a changed kernel is compared with, byte for byte, and put back from. A
-digest of each page would do for the first alone. The CPU time is the sentry's looks, and grows with whatever else shares the processors.""")
+About half of the memory is the sentry's: the kernel's text and read-only data as they were when the guard came (`sentry/copies.c`; 6.1: _stext to _etext, and
+__start_rodata to __end_rodata, of the guest's /proc/kallsyms), packed. It is what a changed kernel is put back from; it is compared by digests. Most of the
+rest are the kernel's symbols and types. The CPU time is the sentry's looks, and grows with whatever else shares the processors.""")
     document.made_by(section)
 
 

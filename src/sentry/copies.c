@@ -2,25 +2,78 @@
 #include "sentry/copies.h"
 
 #include <errno.h>
+#include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE 4096
 #define BLOCK 64 /* looked at byte by byte when it differs */
 #define DOUBT_NS 20000000ULL
 #define DOUBTS 2 /* a change may end, and another begin, just then */
 #define CHANGING_NS 10000000000ULL /* a kernel whose vCPUs wait for the host's takes long */
 
-void copies_init(struct copies *copies, const struct space *space, copies_judge_t judge, void *data)
+int copies_init(struct copies *copies, const struct space *space, copies_judge_t judge, void *data)
 {
 	*copies = (struct copies){ .space = *space, .judge = judge, .data = data };
+	return digest_key_make(&copies->key);
+}
+
+static size_t n_pages(const struct copies_range *range)
+{
+	return (range->size + COPIES_PAGE - 1) / COPIES_PAGE;
+}
+
+static size_t page_size(const struct copies_range *range, size_t page)
+{
+	uint64_t left = range->size - page * COPIES_PAGE;
+
+	return left < COPIES_PAGE ? left : COPIES_PAGE;
+}
+
+static void free_pages(const struct copies_range *range)
+{
+	for (size_t i = 0; range->page && i < n_pages(range); i++)
+		free(range->page[i].packed);
+	free(range->page);
 }
 
 void copies_clear(struct copies *copies)
 {
 	for (size_t i = 0; i < copies->n_ranges; i++)
-		free(copies->range[i].bytes);
-	*copies = (struct copies){ 0 };
+		free_pages(&copies->range[i]);
+	explicit_bzero(copies, sizeof(*copies));
+}
+
+/* Keeps the @size bytes of @page. What was there before it stays when there is no memory. */
+static int pack(struct copies *copies, struct copies_page *page, const uint8_t *bytes, size_t size)
+{
+	char packed[COPIES_PAGE];
+	int n = LZ4_compress_default((const char *)bytes, packed, (int)size, (int)size - 1);
+	size_t n_packed = n > 0 ? (size_t)n : size;
+	uint8_t *copy = malloc(n_packed);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, n > 0 ? (const void *)packed : bytes, n_packed);
+	copies->packed += n_packed - page->size;
+	free(page->packed);
+	page->packed = copy;
+	page->size = (uint16_t)n_packed;
+	digest_make(&copies->key, bytes, size, &page->digest);
+	return 0;
+}
+
+/* Up to COPIES_PAGE bytes. Returns how many. */
+static size_t unpack(const struct copies_range *range, size_t page, uint8_t *ret)
+{
+	const struct copies_page *from = &range->page[page];
+	size_t size = page_size(range, page);
+
+	if (from->size == size)
+		memcpy(ret, from->packed, size);
+	else if (LZ4_decompress_safe((const char *)from->packed, (char *)ret, from->size,
+				     (int)size) != (int)size)
+		abort(); /* this process's own memory is not what it was */
+	return size;
 }
 
 /* How the @size bytes at @va, which belong to @range, are mapped now. */
@@ -41,21 +94,39 @@ static enum copies_mapping look_at_mapping(const struct copies *copies,
 	return COPIES_MAPPED;
 }
 
+static int pack_range(struct copies *copies, struct copies_range *range)
+{
+	uint8_t bytes[COPIES_PAGE];
+	int r = 0;
+
+	range->page = calloc(n_pages(range), sizeof(*range->page));
+	if (!range->page)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_pages(range) && r == 0; i++) {
+		r = ram_read(copies->space.ram, range->pa + i * COPIES_PAGE, bytes,
+			     page_size(range, i));
+		if (r == 0)
+			r = pack(copies, &range->page[i], bytes, page_size(range, i));
+	}
+	return r;
+}
+
 int copies_add(struct copies *copies, const char *name, uint64_t va, uint64_t size, bool code)
 {
 	struct copies_range range = { .name = name, .va = va, .size = size, .code = code };
+	uint64_t packed = copies->packed;
+	int r;
 
 	if (copies->n_ranges == COPIES_MAX_RANGES)
 		return -E2BIG;
 	if (!size || space_translate(&copies->space, va, &range.pa, NULL) < 0 ||
 	    look_at_mapping(copies, &range, va, size, &range.writable) != COPIES_MAPPED)
 		return -EFAULT;
-	range.bytes = malloc(size);
-	if (!range.bytes)
-		return -ENOMEM;
-	if (ram_read(copies->space.ram, range.pa, range.bytes, size) < 0) {
-		free(range.bytes);
-		return -EFAULT;
+	r = pack_range(copies, &range);
+	if (r < 0) {
+		copies->packed = packed;
+		free_pages(&range);
+		return r;
 	}
 	copies->range[copies->n_ranges++] = range;
 	copies->size += size;
@@ -73,20 +144,58 @@ static const struct copies_range *range_of(const struct copies *copies, uint64_t
 	return NULL;
 }
 
-const uint8_t *copies_expected(const struct copies *copies, uint64_t va, size_t size)
+bool copies_has(const struct copies *copies, uint64_t va, size_t size)
+{
+	return range_of(copies, va, size);
+}
+
+/* How many of @size bytes at @offset of a range are on the page that the first is on. */
+static size_t on_page(uint64_t offset, size_t size)
+{
+	size_t left = COPIES_PAGE - offset % COPIES_PAGE;
+
+	return size < left ? size : left;
+}
+
+bool copies_expected(const struct copies *copies, uint64_t va, void *ret, size_t size)
 {
 	const struct copies_range *range = range_of(copies, va, size);
+	uint8_t bytes[COPIES_PAGE], *to = ret;
 
-	return range ? range->bytes + (va - range->va) : NULL;
+	if (!range)
+		return false;
+	for (size_t n; size; size -= n, va += n, to += n) {
+		uint64_t offset = va - range->va;
+
+		n = on_page(offset, size);
+		unpack(range, offset / COPIES_PAGE, bytes);
+		memcpy(to, bytes + offset % COPIES_PAGE, n);
+	}
+	return true;
+}
+
+/* All are on one page. */
+static bool expect_on_page(struct copies *copies, const struct copies_range *range, uint64_t offset,
+			   const uint8_t *expected, size_t n)
+{
+	size_t page = offset / COPIES_PAGE;
+	uint8_t bytes[COPIES_PAGE];
+	size_t size = unpack(range, page, bytes);
+
+	memcpy(bytes + offset % COPIES_PAGE, expected, n);
+	return pack(copies, &range->page[page], bytes, size) == 0;
 }
 
 bool copies_expect(struct copies *copies, uint64_t va, const uint8_t *bytes, size_t size)
 {
 	const struct copies_range *range = range_of(copies, va, size);
+	bool done = range;
 
-	if (range)
-		memcpy(range->bytes + (va - range->va), bytes, size);
-	return range;
+	for (size_t n; size && done; size -= n, va += n, bytes += n) {
+		n = on_page(va - range->va, size);
+		done = expect_on_page(copies, range, va - range->va, bytes, n);
+	}
+	return done;
 }
 
 static struct copies_difference *difference_at(struct copies *copies, uint64_t va)
@@ -136,51 +245,61 @@ static size_t judge_byte(struct copies *copies, uint64_t va, uint64_t now_ns)
 	return start + size - va > COPIES_PIECE ? (size_t)(start + size - va) : COPIES_PIECE;
 }
 
-static void judge_block(struct copies *copies, const struct copies_range *range, uint64_t offset,
-			const uint8_t *live, size_t n, uint64_t now_ns)
+static void judge_block(struct copies *copies, uint64_t va, const uint8_t *found,
+			const uint8_t *expected, size_t n, uint64_t now_ns)
 {
-	uint8_t found[BLOCK]; /* read once */
-
-	memcpy(found, live, n);
 	for (size_t i = 0; i < n;) {
-		if (found[i] == range->bytes[offset + i] ||
-		    is_known(copies, range->va + offset + i, found[i]))
+		if (found[i] == expected[i] || is_known(copies, va + i, found[i]))
 			i++;
 		else
-			i += judge_byte(copies, range->va + offset + i, now_ns);
+			i += judge_byte(copies, va + i, now_ns);
 	}
 }
 
-static void compare(struct copies *copies, const struct copies_range *range, uint64_t offset,
-		    const uint8_t *live, size_t size, uint64_t now_ns)
+/* Whose digest is another. The bytes are read again, once; where they are right by now, the change has been undone. */
+static void judge_page(struct copies *copies, const struct copies_range *range, size_t page,
+		       uint64_t now_ns)
 {
-	const uint8_t *bytes = range->bytes + offset;
+	uint8_t expected[COPIES_PAGE], found[COPIES_PAGE];
+	uint64_t offset = (uint64_t)page * COPIES_PAGE;
+	size_t size = unpack(range, page, expected);
 
-	if (!memcmp(live, bytes, size))
+	if (ram_read(copies->space.ram, range->pa + offset, found, size) < 0)
 		return;
 	for (size_t i = 0; i < size; i += BLOCK) {
 		size_t n = size - i < BLOCK ? size - i : BLOCK;
 
-		if (memcmp(live + i, bytes + i, n) != 0)
-			judge_block(copies, range, offset + i, live + i, n, now_ns);
+		if (memcmp(found + i, expected + i, n) != 0)
+			judge_block(copies, range->va + offset + i, found + i, expected + i, n,
+				    now_ns);
 	}
 }
 
-/* Up to a page of memory that is not mapped here. */
-static void compare_far(struct copies *copies, const struct copies_range *range, uint64_t offset,
-			size_t size, uint64_t now_ns)
+static void compare(struct copies *copies, const struct copies_range *range, size_t page,
+		    const uint8_t *live, uint64_t now_ns)
 {
-	uint8_t page[PAGE];
+	const struct digest *expected = &range->page[page].digest;
+	struct digest found;
 
-	for (size_t n; size; size -= n, offset += n) {
-		n = size < PAGE ? size : PAGE;
-		if (ram_read(copies->space.ram, range->pa + offset, page, n) == 0)
-			compare(copies, range, offset, page, n, now_ns);
-	}
+	digest_make(&copies->key, live, page_size(range, page), &found);
+	if (found.half[0] != expected->half[0] || found.half[1] != expected->half[1])
+		judge_page(copies, range, page, now_ns);
 }
 
-static void look_at_piece(struct copies *copies, const struct copies_range *range, uint64_t offset,
-			  size_t size, uint64_t now_ns)
+/* One that is not mapped here. */
+static void compare_far(struct copies *copies, const struct copies_range *range, size_t page,
+			uint64_t now_ns)
+{
+	uint8_t bytes[COPIES_PAGE];
+
+	if (ram_read(copies->space.ram, range->pa + (uint64_t)page * COPIES_PAGE, bytes,
+		     page_size(range, page)) == 0)
+		compare(copies, range, page, bytes, now_ns);
+}
+
+/* Whole pages, of one range. */
+static void look_at_pages(struct copies *copies, const struct copies_range *range, uint64_t offset,
+			  uint64_t size, uint64_t now_ns)
 {
 	const struct ram_range *ram = ram_find(copies->space.ram, range->pa + offset, size);
 	enum copies_mapping mapping;
@@ -193,11 +312,15 @@ static void look_at_piece(struct copies *copies, const struct copies_range *rang
 		copies->mapping = mapping;
 		copies->mapping_va = range->va + offset;
 	}
-	if (ram && ram->host)
-		compare(copies, range, offset, ram->host + (range->pa + offset - ram->gpa), size,
-			now_ns);
-	else
-		compare_far(copies, range, offset, size, now_ns);
+	for (uint64_t end = offset + size; offset < end; offset += COPIES_PAGE) {
+		size_t page = offset / COPIES_PAGE;
+
+		if (ram && ram->host)
+			compare(copies, range, page, ram->host + (range->pa + offset - ram->gpa),
+				now_ns);
+		else
+			compare_far(copies, range, page, now_ns);
+	}
 }
 
 /* The range that the look is in, and how far. */
@@ -234,7 +357,7 @@ static void record(struct copies *copies, const struct copies_range *range, uint
 	difference = &copies->difference[copies->n_differences++];
 	*difference =
 		(struct copies_difference){ .va = va, .size = (uint8_t)size, .code = range->code };
-	memcpy(difference->expected, range->bytes + (va - range->va), size);
+	copies_expected(copies, va, difference->expected, size);
 	memcpy(difference->found, found, size);
 }
 
@@ -283,12 +406,12 @@ static void settle(struct copies *copies, struct copies_doubt *doubt, uint64_t n
 	const struct copies_range *range = range_of(copies, doubt->va, 1);
 	uint64_t offset = doubt->va - range->va;
 	size_t n = range->size - offset < COPIES_PIECE ? range->size - offset : COPIES_PIECE;
-	uint8_t found[COPIES_PIECE];
-	const uint8_t *expected = range->bytes + offset;
+	uint8_t found[COPIES_PIECE], expected[COPIES_PIECE];
 	size_t skip = 0;
 	bool changing;
 
-	if (ram_read(copies->space.ram, range->pa + offset, found, n) < 0)
+	if (!copies_expected(copies, doubt->va, expected, n) ||
+	    ram_read(copies->space.ram, range->pa + offset, found, n) < 0)
 		n = 0;
 	while (skip < n && found[skip] == expected[skip])
 		skip++;
@@ -326,28 +449,44 @@ static bool is_news(const struct copies *copies)
 	return copies->mapping != COPIES_MAPPED && !copies->mapping_told;
 }
 
+static void begin_round(struct copies *copies)
+{
+	copies->at = 0;
+	copies->rounds++;
+	copies->mapping_told = copies->mapping_told && copies->mapping != COPIES_MAPPED;
+	copies->mapping = COPIES_MAPPED;
+	copies_refresh(copies);
+}
+
+/* How much of @left bytes, which a range has left, to look at: whole pages. The last one may be a short one. */
+static uint64_t take_credit(struct copies *copies, uint64_t left)
+{
+	uint64_t size = copies->credit - copies->credit % COPIES_PAGE;
+
+	if (copies->credit >= left)
+		size = left;
+	copies->credit -= size;
+	return size;
+}
+
 bool copies_look(struct copies *copies, uint64_t size, uint64_t now_ns)
 {
 	settle_due(copies, now_ns);
-	if (size > copies->size)
-		size = copies->size;
-	while (size) {
+	size += copies->credit;
+	copies->credit = size < copies->size ? size : copies->size;
+	while (copies->credit) {
 		uint64_t offset, n;
 		const struct copies_range *range = next_range(copies, &offset);
 
 		if (!range) {
-			copies->at = 0;
-			copies->rounds++;
-			copies->mapping_told = copies->mapping_told &&
-					       copies->mapping != COPIES_MAPPED;
-			copies->mapping = COPIES_MAPPED;
-			copies_refresh(copies);
+			begin_round(copies);
 			continue;
 		}
-		n = range->size - offset < size ? range->size - offset : size;
-		look_at_piece(copies, range, offset, n, now_ns);
+		n = take_credit(copies, range->size - offset);
+		if (!n)
+			break;
+		look_at_pages(copies, range, offset, n, now_ns);
 		copies->at += n;
-		size -= n;
 	}
 	return is_news(copies);
 }

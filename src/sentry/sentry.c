@@ -227,7 +227,7 @@ static bool is_function(uint64_t address, void *data)
 	uint64_t start;
 
 	return profile_symbol_at(sentry->profile, address, &start, NULL) && start == address &&
-	       copies_expected(&sentry->copies, address, 1);
+	       copies_has(&sentry->copies, address, 1);
 }
 
 /* Behind the kernel's image and in front of the fixed mappings, but not in our window. */
@@ -269,10 +269,10 @@ static enum copies_verdict judge_site(struct sentry *sentry, const struct site *
 /* A breakpoint, or a jump to where such a probe's instructions are; the rest is as it was, or half of such a jump. */
 static bool is_probe(const struct sentry *sentry, uint64_t probed)
 {
-	const uint8_t *expected = copies_expected(&sentry->copies, probed, 5);
-	uint8_t found[5];
+	uint8_t expected[5], found[5];
 
-	if (!expected || space_read(&sentry->copies.space, probed, found, sizeof(found)) < 0 ||
+	if (!copies_expected(&sentry->copies, probed, expected, sizeof(expected)) ||
+	    space_read(&sentry->copies.space, probed, found, sizeof(found)) < 0 ||
 	    (found[0] != 0xcc && found[0] != 0xe9))
 		return false;
 	return (found[0] == 0xcc && !memcmp(found + 1, expected + 1, 4)) ||
@@ -334,10 +334,10 @@ static void expect_no_tracers(struct sentry *sentry)
 {
 	for (size_t i = 0; i < sentry->sites.n; i++) {
 		const struct site *site = &sentry->sites.list[i];
-		const uint8_t *found = copies_expected(&sentry->copies, site->address, site->size);
+		uint8_t found[SITE_NOP_SIZE];
 
-		if (site->kind == SITE_TRACE && site->guarded && found &&
-		    site->size == SITE_NOP_SIZE &&
+		if (site->kind == SITE_TRACE && site->guarded && site->size == SITE_NOP_SIZE &&
+		    copies_expected(&sentry->copies, site->address, found, SITE_NOP_SIZE) &&
 		    site_judge(site, found, &sentry->world) == SITE_ALLOWED)
 			copies_expect(&sentry->copies, site->address, site_nop, SITE_NOP_SIZE);
 	}
@@ -347,9 +347,10 @@ static void expect_no_tracers(struct sentry *sentry)
 static int copy_kernel(struct sentry *sentry)
 {
 	uint64_t idt = profile_symbol(sentry->profile, "idt_table");
-	int r = patchable_read(&sentry->sites, sentry->profile, &sentry->arm->hooks);
+	int r = copies_init(&sentry->copies, profile_space(sentry->profile), judge, sentry);
 
-	copies_init(&sentry->copies, profile_space(sentry->profile), judge, sentry);
+	if (r == 0)
+		r = patchable_read(&sentry->sites, sentry->profile, &sentry->arm->hooks);
 	if (r == 0)
 		r = add_range(sentry, "text", "_stext", "_etext", true);
 	if (r == 0)

@@ -58,7 +58,7 @@ static int set_up(void **state)
 		*at(0x4000 + i * 8) = (2 * MIB + i * 4096) | 1;
 	for (uint64_t i = 0; i < RANGE; i++)
 		*live(i) = (uint8_t)(i * 7);
-	copies_init(&copies, &space, judge, NULL);
+	assert_int_equal(copies_init(&copies, &space, judge, NULL), 0);
 	assert_int_equal(copies_add(&copies, "one", BASE + 16, 3 * 4096, true), 0);
 	assert_int_equal(copies_add(&copies, "two", BASE + 8 * 4096, 4 * 4096, false), 0);
 	site = site_size = 0;
@@ -254,12 +254,13 @@ static void test_mapping(void **state)
 static void test_expect(void **state)
 {
 	static const uint8_t other[2] = { 0xfe, 0xff };
-	uint8_t was[2];
+	uint8_t was[2], expected[2];
 
 	(void)state;
 	memcpy(was, live(9 * 4096), sizeof(was));
 	assert_true(copies_expect(&copies, BASE + 9 * 4096, other, sizeof(other)));
-	assert_memory_equal(copies_expected(&copies, BASE + 9 * 4096, 2), other, 2);
+	assert_true(copies_expected(&copies, BASE + 9 * 4096, expected, 2));
+	assert_memory_equal(expected, other, 2);
 	assert_true(look_round());
 	assert_int_equal(copies.n_differences, 1);
 	assert_int_equal(copies.difference[0].va, BASE + 9 * 4096);
@@ -278,9 +279,107 @@ static void test_add(void **state)
 	assert_int_equal(copies_add(&copies, "none", BASE + RANGE, 4096, false), -EFAULT);
 	assert_int_equal(copies_add(&copies, "half", BASE + RANGE - 4096, 8192, false), -EFAULT);
 	assert_int_equal(copies_add(&copies, "empty", BASE, 0, false), -EFAULT);
-	assert_null(copies_expected(&copies, BASE, 1));
-	assert_null(copies_expected(&copies, BASE + 16 + 3 * 4096 - 4, 5));
-	assert_int_equal(copies_expected(&copies, BASE + 17, 1)[0], (uint8_t)(17 * 7));
+	assert_false(copies_has(&copies, BASE, 1));
+	assert_false(copies_has(&copies, BASE + 16 + 3 * 4096 - 4, 5));
+	assert_true(copies_has(&copies, BASE + 16 + 3 * 4096 - 4, 4));
+}
+
+/* All that was there comes back as it was: what packs well, badly and not at all, across pages, and a page that is a short one. */
+static void test_originals(void **state)
+{
+	static uint8_t was[RANGE], expected[RANGE];
+
+	(void)state;
+	copies_clear(&copies);
+	assert_int_equal(copies_init(&copies, &space, judge, NULL), 0);
+	srandom(1);
+	for (uint64_t i = 0; i < RANGE; i++)
+		*live(i) = (uint8_t)(i < 4 * 4096   ? 0
+				     : i < 8 * 4096 ? i % 100
+						    : (uint64_t)random());
+	memcpy(was, live(0), RANGE);
+	assert_int_equal(copies_add(&copies, "all", BASE, RANGE - 5, true), 0);
+	memset(live(0), 0xcc, RANGE);
+	assert_true(copies_expected(&copies, BASE, expected, RANGE - 5));
+	assert_memory_equal(expected, was, RANGE - 5);
+	for (uint64_t i = 4090; i < RANGE - 13; i += 4093) {
+		assert_true(copies_expected(&copies, BASE + i, expected, 8));
+		assert_memory_equal(expected, was + i, 8);
+	}
+	assert_false(copies_expected(&copies, BASE + RANGE - 8, expected, 4));
+	/* a difference says what was there, so that it can be put back */
+	memcpy(live(0), was, RANGE);
+	memset(live(RANGE - 9), 0xcc, 4);
+	assert_true(look_round());
+	assert_int_equal(copies.n_differences, 1);
+	assert_memory_equal(copies.difference[0].expected, was + RANGE - 9, 4);
+}
+
+/* Every byte of a page, and every bit of a byte. */
+static void test_every_byte(void **state)
+{
+	(void)state;
+	for (uint64_t i = 8 * 4096; i < 9 * 4096; i++) {
+		*live(i) ^= (uint8_t)(1 << i % 8);
+		while (copies.n_doubts)
+			copies.n_doubts--;
+		copies_look(&copies, copies.size, 0);
+		assert_int_equal(copies.n_doubts, 1);
+		assert_int_equal(copies.doubt[0].va, BASE + i);
+		*live(i) ^= (uint8_t)(1 << i % 8);
+	}
+}
+
+/* However often something else is expected, and whatever it is, no more is kept than there is of the kernel. */
+static void test_bound(void **state)
+{
+	uint8_t other[4096], expected[4096];
+
+	(void)state;
+	assert_in_range(copies.packed, 1,
+			copies.size / 4); /* every page is one sequence of 256 bytes */
+	srandom(1);
+	for (unsigned int round = 0; round < 100; round++) {
+		for (size_t i = 0; i < sizeof(other); i++)
+			other[i] = (uint8_t)random();
+		for (uint64_t page = 8; page < 12; page++)
+			assert_true(copies_expect(&copies, BASE + page * 4096, other, 4096));
+		assert_true(copies_expect(&copies, BASE + 4000, other, 200));
+		assert_in_range(copies.packed, 4 * 4096, copies.size);
+	}
+	assert_true(copies_expected(&copies, BASE + 4000, expected, 200));
+	assert_memory_equal(expected, other, 200);
+	for (uint64_t page = 8; page < 12; page++)
+		memcpy(live(page * 4096), other, 4096);
+	memcpy(live(4000), other, 200);
+	assert_false(look_round());
+	memset(other, 0, sizeof(other));
+	for (uint64_t page = 8; page < 12; page++)
+		assert_true(copies_expect(&copies, BASE + page * 4096, other, 4096));
+	assert_in_range(copies.packed, 1, copies.size / 4);
+	copies_clear(&copies);
+	assert_int_equal(copies.packed, 0);
+}
+
+/* A look is at as many bytes as it is told, in the end: what does not make a page counts for the next one. */
+static void test_credit(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 4096; i++)
+		copies_look(&copies, 7, now);
+	assert_int_equal(copies.size, 7 * 4096);
+	assert_int_equal(copies.at, copies.size);
+	assert_int_equal(copies.credit, 0);
+	assert_int_equal(copies.rounds, 0);
+	copies_look(&copies, 4095, now);
+	assert_int_equal(copies.at, 0);
+	copies_look(&copies, 4098, now);
+	assert_int_equal(copies.at, 8192);
+	assert_int_equal(copies.credit, 1);
+	/* not more than once all of it */
+	copies_look(&copies, 100 * copies.size, now);
+	assert_int_equal(copies.rounds, 2);
+	assert_int_equal(copies.at, 8192);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -288,9 +387,11 @@ static void test_add(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing), TEST(test_bytes),	  TEST(test_long),
-		TEST(test_sites),   TEST(test_under_way), TEST(test_over_and_over),
-		TEST(test_mapping), TEST(test_expect),	  TEST(test_add),
+		TEST(test_nothing),   TEST(test_bytes),	     TEST(test_long),
+		TEST(test_sites),     TEST(test_under_way),  TEST(test_over_and_over),
+		TEST(test_mapping),   TEST(test_expect),     TEST(test_add),
+		TEST(test_originals), TEST(test_every_byte), TEST(test_bound),
+		TEST(test_credit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
