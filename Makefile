@@ -39,7 +39,7 @@ cache := table plan arena
 events := ring json_writer text_writer event_container event_json event_text notice utf8
 arm := link resolve window patch lsm_list static_call hooks promises quiesce arm
 sentry := anchors sites patchable probes digest copies cpus sentry
-session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse life traps commands kills answers tampering system_calls session
+session := lock held containers exceptions watches errands views verify enter layers follow tell abuse open_files report attempts guest sweep pulse quiet life traps commands kills answers tampering system_calls session
 daemon := outcome control lines history outlet sandbox porter facts drive keeper vm roster client asker server
 cli := command show call cmd_attach cmd_detach cmd_status cmd_events cmd_profile cmd_policy_check \
 	cmd_policy_load cmd_policy_show cmd_maintenance cmd_run cmd_qemu_args cmd_version

@@ -186,7 +186,7 @@ static int guard(struct run *run, struct error *err)
 		return r;
 	if (run->session->state == SESSION_WAITING)
 		log_info("%s: waiting for the guest's kernel", run->name);
-	r = sd_event_loop(run->event);
+	r = drive_loop(drive);
 	return r < 0 ? error_set(err, r, "event loop: %s", strerror(-r)) : 0;
 }
 

@@ -11,8 +11,9 @@
 #define LATELY_US 100000
 #define PAUSE_SHORT_US 1000
 #define PAUSE_LONG_US 4000
+#define PAUSE_QUIET_US \
+	10000 /* of a guest in which nothing happens, unless its sentry is due earlier */
 #define PAUSE_WAITING_US 20000 /* for a guest that boots */
-#define ACCURACY_US 50
 
 /*
  * A guest can give us work for ever. Behind what it asks for in earnest it is held up itself, and nothing else of ours is; so the
@@ -24,9 +25,16 @@
 #define TIMES_ABUSED 4 /* pause / work */
 #define PAUSE_MOST_US 80000
 
+/*
+ * It is woken a hundred times a second and more for as long as a VM runs, and does next to nothing then: what that costs is the
+ * way there and back. So the pause is how long the loop waits at most; a timer of its own would be a descriptor to set, to
+ * wait for and to read, three system calls for one.
+ */
 struct drive {
+	sd_event *event;
 	struct session *session;
-	sd_event_source *timer, *io, *trap;
+	sd_event_source *io, *trap;
+	uint64_t due_us; /* the next poll */
 	bool busy;
 	drive_after_t after;
 	void *data;
@@ -38,7 +46,6 @@ struct drive *drive_free(struct drive *drive)
 {
 	if (!drive)
 		return NULL;
-	sd_event_source_disable_unref(drive->timer);
 	sd_event_source_disable_unref(drive->io);
 	sd_event_source_disable_unref(drive->trap);
 	free(drive);
@@ -58,6 +65,15 @@ static uint64_t pause_at_work(const struct drive *drive, uint64_t worked_us, uin
 	return pause < PAUSE_MOST_US ? pause : PAUSE_MOST_US;
 }
 
+static uint64_t pause_at_rest(struct session *session)
+{
+	uint64_t hooks_us = session->policy->sentry.hooks_ns / 1000;
+
+	if (!session_is_quiet(session) || hooks_us < PAUSE_LONG_US)
+		return PAUSE_LONG_US;
+	return hooks_us < PAUSE_QUIET_US ? hooks_us : PAUSE_QUIET_US;
+}
+
 static uint64_t pause_us(struct drive *drive, bool any, uint64_t started, uint64_t now)
 {
 	if (any)
@@ -72,38 +88,24 @@ static uint64_t pause_us(struct drive *drive, bool any, uint64_t started, uint64
 		return PAUSE_WAITING_US;
 	if (now - drive->last_us < LATELY_US || !session_is_settled(drive->session))
 		return PAUSE_SHORT_US;
-	return PAUSE_LONG_US;
+	return pause_at_rest(drive->session);
 }
 
-static int poll_once(struct drive *drive)
+static void poll_once(struct drive *drive)
 {
 	uint64_t started = clock_ns(CLOCK_MONOTONIC) / 1000;
 	bool any = session_poll(drive->session);
 	uint64_t now = clock_ns(CLOCK_MONOTONIC) / 1000;
-	int r;
 
 	if (drive->session->state == SESSION_ENDED) {
 		sd_event_source_set_enabled(drive->io, SD_EVENT_OFF);
 		if (drive->trap)
 			sd_event_source_set_enabled(drive->trap, SD_EVENT_OFF);
-		sd_event_source_set_enabled(drive->timer, SD_EVENT_OFF);
+		drive->due_us = UINT64_MAX;
 	} else {
-		r = sd_event_source_set_time(drive->timer,
-					     now + pause_us(drive, any, started, now));
-		if (r >= 0)
-			r = sd_event_source_set_enabled(drive->timer, SD_EVENT_ONESHOT);
-		if (r < 0)
-			return r;
+		drive->due_us = now + pause_us(drive, any, started, now);
 	}
 	drive->after(drive->session, drive->data);
-	return 0;
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *data)
-{
-	(void)source;
-	(void)usec;
-	return poll_once(data);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -111,7 +113,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
 	(void)source;
 	(void)fd;
 	(void)events;
-	return poll_once(data);
+	poll_once(data);
+	return 0;
 }
 
 int drive_new(struct drive **ret, sd_event *event, struct session *session, bool busy,
@@ -122,20 +125,50 @@ int drive_new(struct drive **ret, sd_event *event, struct session *session, bool
 
 	if (!drive)
 		return error_set(err, -ENOMEM, "out of memory");
+	drive->event = event;
 	drive->session = session;
 	drive->busy = busy;
 	drive->idle_us = clock_ns(CLOCK_MONOTONIC) / 1000;
 	drive->after = after;
 	drive->data = data;
-	r = sd_event_add_time(event, &drive->timer, CLOCK_MONOTONIC, 0, ACCURACY_US, on_timer,
-			      drive);
-	if (r >= 0)
-		r = sd_event_add_io(event, &drive->io, session_fd(session), EPOLLIN, on_io, drive);
+	r = sd_event_add_io(event, &drive->io, session_fd(session), EPOLLIN, on_io, drive);
 	if (r >= 0 && session_trap_fd(session) >= 0)
 		r = sd_event_add_io(event, &drive->trap, session_trap_fd(session), EPOLLIN, on_io,
 				    drive);
 	if (r < 0)
 		return error_set(err, r, "event loop: %s", strerror(-r));
 	*ret = TAKE_PTR(drive);
+	return 0;
+}
+
+/* How long the loop may wait. */
+static uint64_t left_us(const struct drive *drive)
+{
+	uint64_t now;
+
+	if (drive->due_us == UINT64_MAX)
+		return UINT64_MAX;
+	now = clock_ns(CLOCK_MONOTONIC) / 1000;
+	return drive->due_us > now ? drive->due_us - now : 0;
+}
+
+/* Then the session may be gone already. */
+static bool is_over(const struct drive *drive)
+{
+	int code;
+
+	return sd_event_get_exit_code(drive->event, &code) != -ENODATA;
+}
+
+int drive_loop(struct drive *drive)
+{
+	while (sd_event_get_state(drive->event) != SD_EVENT_FINISHED) {
+		int r = sd_event_run(drive->event, left_us(drive));
+
+		if (r < 0)
+			return r;
+		if (!is_over(drive) && !left_us(drive))
+			poll_once(drive);
+	}
 	return 0;
 }

@@ -323,7 +323,7 @@ static int keep(struct keeper *keeper)
 		r = drive_new(&drive, keeper->event, keeper->session, false, after_poll, keeper,
 			      &err);
 	if (r >= 0)
-		r = sd_event_loop(keeper->event);
+		r = drive_loop(drive);
 	drive_free(drive);
 	return r;
 }

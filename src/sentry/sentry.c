@@ -618,6 +618,8 @@ static void join(struct sentry_finding *ret, const struct sentry_finding *more)
 {
 	size_t at = strlen(ret->what);
 
+	if (!more->kinds)
+		return;
 	snprintf(ret->what + at, sizeof(ret->what) - at, "%s%s", at && *more->what ? ", " : "",
 		 more->what);
 	ret->kinds |= more->kinds;

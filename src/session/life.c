@@ -96,6 +96,8 @@ void life_begin(struct session *session, uint64_t now_ns)
 	uint64_t jiffies = 0;
 
 	session->jiffies = profile_symbol(session->profile, "jiffies_64");
+	session->forks = profile_symbol(session->profile, "total_forks");
+	session->quiet = (struct quiet){ 0 };
 	read_jiffies(session, &jiffies);
 	pulse_start(&session->pulse, jiffies, now_ns);
 	session->next_pulse_ns = session->next_look_ns = now_ns + PULSE_NS;
@@ -195,6 +197,15 @@ bool life_goes_on_at(struct session *session, int vcpu)
 
 	return vcpu >= 0 && vcpu < n && vcpu < MAX_CPUS &&
 	       find_place(session, &cpus[vcpu], &place) && same_place(&place, &session->place);
+}
+
+bool session_is_quiet(struct session *session)
+{
+	uint64_t forks;
+
+	return session->state == SESSION_GUARDING && session->forks &&
+	       space_read_u64(profile_space(session->profile), session->forks, &forks) == 0 &&
+	       quiet_look(&session->quiet, forks, clock_ns(CLOCK_MONOTONIC));
 }
 
 bool life_refresh_memory(struct session *session)

@@ -22,6 +22,7 @@
 #include "session/held.h"
 #include "session/lock.h"
 #include "session/pulse.h"
+#include "session/quiet.h"
 #include "session/system_calls.h"
 #include "session/traps.h"
 #include "session/views.h"
@@ -149,6 +150,8 @@ struct session {
 	struct kernel_place place,
 		left; /* the kernel's that is guarded; its that has gone, until another is found */
 	uint64_t jiffies; /* address; 0: not known */
+	uint64_t forks; /* address of the number of processes so far; 0: not known */
+	struct quiet quiet;
 	struct pulse pulse;
 	struct pulse
 		doubt; /* since the guard was found changed, if it is in_doubt whether its kernel is alive */
@@ -224,6 +227,9 @@ bool session_poll(struct session *session);
 
 /* Has the mailbox been abused lately? Whoever does that is served, but not with all that we have. */
 bool session_is_abused(const struct session *session);
+
+/* Is the guest guarded, and has it started no process for a while? One whose kernel does not say never is quiet. */
+bool session_is_quiet(struct session *session);
 
 /* For poll(2): QEMU's events. */
 int session_fd(const struct session *session);
