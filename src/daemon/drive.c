@@ -91,10 +91,11 @@ static uint64_t pause_us(struct drive *drive, bool any, uint64_t started, uint64
 	return pause_at_rest(drive->session);
 }
 
-static void poll_once(struct drive *drive)
+/* @heard: as session_poll(). */
+static void poll_once(struct drive *drive, bool heard)
 {
 	uint64_t started = clock_ns(CLOCK_MONOTONIC) / 1000;
-	bool any = session_poll(drive->session);
+	bool any = session_poll(drive->session, heard);
 	uint64_t now = clock_ns(CLOCK_MONOTONIC) / 1000;
 
 	if (drive->session->state == SESSION_ENDED) {
@@ -113,7 +114,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
 	(void)source;
 	(void)fd;
 	(void)events;
-	poll_once(data);
+	poll_once(data, true);
 	return 0;
 }
 
@@ -141,15 +142,15 @@ int drive_new(struct drive **ret, sd_event *event, struct session *session, bool
 	return 0;
 }
 
-/* How long the loop may wait. */
-static uint64_t left_us(const struct drive *drive)
+/* How long the loop may wait. -1: for ever. */
+static int left_ms(const struct drive *drive)
 {
 	uint64_t now;
 
 	if (drive->due_us == UINT64_MAX)
-		return UINT64_MAX;
+		return -1;
 	now = clock_ns(CLOCK_MONOTONIC) / 1000;
-	return drive->due_us > now ? drive->due_us - now : 0;
+	return drive->due_us > now ? (int)((drive->due_us - now + 999) / 1000) : 0;
 }
 
 /* Then the session may be gone already. */
@@ -160,15 +161,34 @@ static bool is_over(const struct drive *drive)
 	return sd_event_get_exit_code(drive->event, &code) != -ENODATA;
 }
 
+/* May a source of the event loop be ready? */
+static bool wait_for_sources(const struct drive *drive)
+{
+	struct epoll_event event;
+
+	return epoll_wait(sd_event_get_fd(drive->event), &event, 1, left_ms(drive)) != 0;
+}
+
+/*
+ * The event loop is not asked to look at its sources where none is ready, which is nearly always: what has been waited for is its own
+ * descriptor. Sources that it has found ready before, and had no turn, do not show there: so it is asked until it finds none.
+ * Where nothing is ready, QEMU has not said anything either.
+ */
 int drive_loop(struct drive *drive)
 {
-	while (sd_event_get_state(drive->event) != SD_EVENT_FINISHED) {
-		int r = sd_event_run(drive->event, left_us(drive));
+	bool ready = true;
 
+	while (sd_event_get_state(drive->event) != SD_EVENT_FINISHED) {
+		int r = 0;
+
+		ready = ready || is_over(drive) || wait_for_sources(drive);
+		if (ready)
+			r = sd_event_run(drive->event, 0);
 		if (r < 0)
 			return r;
-		if (!is_over(drive) && !left_us(drive))
-			poll_once(drive);
+		if (!is_over(drive) && !left_ms(drive))
+			poll_once(drive, ready);
+		ready = r > 0;
 	}
 	return 0;
 }

@@ -22,7 +22,10 @@ typedef void (*drive_after_t)(struct session *session, void *data);
 int drive_new(struct drive **ret, sd_event *event, struct session *session, bool busy,
 	      drive_after_t after, void *data, struct error *err);
 
-/* As sd_event_loop(), of the drive's event loop, until somebody ends it. Returns 0, or a negative errno. */
+/*
+ * As sd_event_loop(), of the drive's event loop, until somebody ends it. Returns 0, or a negative errno. The loop may have descriptors and signals for
+ * sources, no timers.
+ */
 int drive_loop(struct drive *drive);
 
 /* Accepts NULL. Returns NULL. */

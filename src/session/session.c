@@ -642,9 +642,9 @@ static uint64_t drain_limit(const struct session *session)
 	return most > session->held.n ? most - session->held.n : 0;
 }
 
-bool session_poll(struct session *session)
+bool session_poll(struct session *session, bool heard)
 {
-	bool any = handle_machine_events(session);
+	bool any = heard && handle_machine_events(session);
 
 	answers_poll(session, clock_ns(CLOCK_MONOTONIC));
 	if (session->maintenance_until_ns &&

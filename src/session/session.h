@@ -221,9 +221,10 @@ bool session_is_settled(const struct session *session);
 
 /*
  * Handles what has come from the guest and from QEMU; never blocks long, and handles a bounded number of records.
- * Returns whether there was anything: then call again soon. Events go to the sink.
+ * Returns whether there was anything: then call again soon. Events go to the sink. @heard: session_fd() may be readable; who has just
+ * waited for it, and knows that it was not, says false, so that QEMU is not listened to once more.
  */
-bool session_poll(struct session *session);
+bool session_poll(struct session *session, bool heard);
 
 /* Has the mailbox been abused lately? Whoever does that is served, but not with all that we have. */
 bool session_is_abused(const struct session *session);
