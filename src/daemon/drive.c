@@ -2,6 +2,7 @@
 #include "daemon/drive.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -142,15 +143,15 @@ int drive_new(struct drive **ret, sd_event *event, struct session *session, bool
 	return 0;
 }
 
-/* How long the loop may wait. -1: for ever. */
-static int left_ms(const struct drive *drive)
+/* How long the loop may wait. */
+static uint64_t left_us(const struct drive *drive)
 {
 	uint64_t now;
 
 	if (drive->due_us == UINT64_MAX)
-		return -1;
+		return UINT64_MAX;
 	now = clock_ns(CLOCK_MONOTONIC) / 1000;
-	return drive->due_us > now ? (int)((drive->due_us - now + 999) / 1000) : 0;
+	return drive->due_us > now ? drive->due_us - now : 0;
 }
 
 /* Then the session may be gone already. */
@@ -161,12 +162,14 @@ static bool is_over(const struct drive *drive)
 	return sd_event_get_exit_code(drive->event, &code) != -ENODATA;
 }
 
-/* May a source of the event loop be ready? */
+/* May a source of the event loop be ready? Not by epoll_wait(2), whose milliseconds are too long for a pause at work. */
 static bool wait_for_sources(const struct drive *drive)
 {
-	struct epoll_event event;
+	struct pollfd fd = { .fd = sd_event_get_fd(drive->event), .events = POLLIN };
+	uint64_t left = left_us(drive);
+	const struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000 * 1000) };
 
-	return epoll_wait(sd_event_get_fd(drive->event), &event, 1, left_ms(drive)) != 0;
+	return ppoll(&fd, 1, left == UINT64_MAX ? NULL : &timeout, NULL) != 0;
 }
 
 /*
@@ -186,7 +189,7 @@ int drive_loop(struct drive *drive)
 			r = sd_event_run(drive->event, 0);
 		if (r < 0)
 			return r;
-		if (!is_over(drive) && !left_ms(drive))
+		if (!is_over(drive) && !left_us(drive))
 			poll_once(drive, ready);
 		ready = r > 0;
 	}
