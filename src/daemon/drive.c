@@ -2,7 +2,6 @@
 #include "daemon/drive.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -33,6 +32,7 @@
  */
 struct drive {
 	sd_event *event;
+	int fd; /* its */
 	struct session *session;
 	sd_event_source *io, *trap;
 	uint64_t due_us; /* the next poll */
@@ -128,6 +128,7 @@ int drive_new(struct drive **ret, sd_event *event, struct session *session, bool
 	if (!drive)
 		return error_set(err, -ENOMEM, "out of memory");
 	drive->event = event;
+	drive->fd = sd_event_get_fd(event);
 	drive->session = session;
 	drive->busy = busy;
 	drive->idle_us = clock_ns(CLOCK_MONOTONIC) / 1000;
@@ -162,14 +163,18 @@ static bool is_over(const struct drive *drive)
 	return sd_event_get_exit_code(drive->event, &code) != -ENODATA;
 }
 
-/* May a source of the event loop be ready? Not by epoll_wait(2), whose milliseconds are too long for a pause at work. */
+/* May a source of the event loop be ready? */
 static bool wait_for_sources(const struct drive *drive)
 {
-	struct pollfd fd = { .fd = sd_event_get_fd(drive->event), .events = POLLIN };
 	uint64_t left = left_us(drive);
 	const struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000 * 1000) };
+	bool for_ever = left == UINT64_MAX;
+	struct epoll_event event;
+	int n = epoll_pwait2(drive->fd, &event, 1, for_ever ? NULL : &timeout, NULL);
 
-	return ppoll(&fd, 1, left == UINT64_MAX ? NULL : &timeout, NULL) != 0;
+	if (n < 0 && errno == ENOSYS) /* before Linux 5.11 */
+		n = epoll_wait(drive->fd, &event, 1, for_ever ? -1 : (int)((left + 999) / 1000));
+	return n != 0;
 }
 
 /*
@@ -179,19 +184,20 @@ static bool wait_for_sources(const struct drive *drive)
  */
 int drive_loop(struct drive *drive)
 {
-	bool ready = true;
+	bool over = false;
 
-	while (sd_event_get_state(drive->event) != SD_EVENT_FINISHED) {
-		int r = 0;
+	for (int r = 1;;) {
+		bool ready = r > 0 || over || wait_for_sources(drive);
 
-		ready = ready || is_over(drive) || wait_for_sources(drive);
-		if (ready)
-			r = sd_event_run(drive->event, 0);
+		r = ready ? sd_event_run(drive->event, 0) : 0;
 		if (r < 0)
 			return r;
-		if (!is_over(drive) && !left_us(drive))
-			poll_once(drive, ready);
-		ready = r > 0;
+		if (ready && sd_event_get_state(drive->event) == SD_EVENT_FINISHED)
+			return 0;
+		over = over || (ready && is_over(drive));
+		if (over || left_us(drive))
+			continue;
+		poll_once(drive, ready);
+		over = is_over(drive);
 	}
-	return 0;
 }
