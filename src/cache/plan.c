@@ -81,22 +81,33 @@ static int64_t add_one(struct builder *builder, const char *path, size_t len, ui
 	builder->bytes += len + 1 + sizeof(uint32_t);
 	plan->names[plan->n_names].path = TAKE_PTR(copy);
 	plan->names[plan->n_names].parent = parent;
+	plan->names[plan->n_names].of_container = false;
 	return (int64_t)plan->n_names++;
 }
 
+static int64_t add_marked(struct builder *builder, const char *path, size_t len, int64_t parent,
+			  bool of_container)
+{
+	int64_t name = add_one(builder, path, len, (uint32_t)parent);
+
+	if (name >= 0)
+		builder->plan->names[name].of_container |= of_container;
+	return name;
+}
+
 /* Enters the first @len bytes of @path, and every directory above, root first. */
-static int64_t add_name(struct builder *builder, const char *path, size_t len)
+static int64_t add_name(struct builder *builder, const char *path, size_t len, bool of_container)
 {
 	int64_t parent = 0;
 
 	for (size_t i = 1; i < len; i++) {
 		if (path[i] != '/')
 			continue;
-		parent = add_one(builder, path, i, (uint32_t)parent);
+		parent = add_marked(builder, path, i, parent, of_container);
 		if (parent < 0)
 			return parent;
 	}
-	return len > 1 ? add_one(builder, path, len, (uint32_t)parent) : 0;
+	return len > 1 ? add_marked(builder, path, len, parent, of_container) : 0;
 }
 
 /* Length of what comes before the first name with a wildcard, without its slash; the whole of an exact path. */
@@ -120,7 +131,8 @@ static int add_executables(struct builder *builder, const struct policy *policy,
 
 		for (size_t i = 0; i < except->n_executables; i++) {
 			const char *path = except->executables[i];
-			int64_t name = add_name(builder, path, strlen(path));
+			int64_t name =
+				add_name(builder, path, strlen(path), !policy->rules[rule].guest);
 
 			if (name < 0)
 				return (int)name;
@@ -140,10 +152,12 @@ static int add_items(struct builder *builder, const struct policy *policy)
 
 	if (add_one(builder, "/", 1, 0) < 0)
 		return -ENOMEM;
+	plan->names[0].of_container = true;
 	for (uint32_t r = 0; r < policy->n_rules; r++) {
 		for (size_t p = 0; p < policy->rules[r].n_paths; p++) {
 			const char *path = policy->rules[r].paths[p];
-			int64_t name = *path == '/' ? add_name(builder, path, literal_length(path))
+			int64_t name = *path == '/' ? add_name(builder, path, literal_length(path),
+							       !policy->rules[r].guest)
 						    : PLAN_NO_NAME;
 
 			if (name < 0)
@@ -218,6 +232,8 @@ uint32_t plan_publish(const struct plan *plan, struct guard_vault *vault)
 	memset(start, 0, GUARD_VAULT_NAMES_SIZE);
 	for (size_t i = 0; i < plan->n_names; i++) {
 		offsets[i] = (uint32_t)(text - start);
+		if (!plan->names[i].of_container)
+			offsets[i] |= GUARD_NAME_OF_GUEST;
 		text = stpcpy(text, plan->names[i].path) + 1;
 	}
 	__atomic_store_n(&vault->names,

@@ -18,6 +18,7 @@
 struct plan_name {
 	char *path;
 	uint32_t parent; /* index; the root's is itself */
+	bool of_container; /* rules for containers have it, not only those for the guest */
 };
 
 #define PLAN_NO_NAME UINT32_MAX

@@ -21,6 +21,7 @@
 #define GUARD_VAULT_CODE_SIZE 0x100000
 #define GUARD_VAULT_NAMES 0x200000 /* two halves, 1 MiB each: paths to resolve */
 #define GUARD_VAULT_NAMES_SIZE 0x100000 /* of a half */
+#define GUARD_NAME_OF_GUEST (1u << 31) /* in the offset of a name: no container's rule has it */
 #define GUARD_VAULT_TABLES 0x400000
 
 enum guard_operation { /* bits; the same as in policies */

@@ -299,6 +299,7 @@ static bool may_begin(const struct guard_entry *base, const void *dentry, bool r
 /* With @reads: one that who only reads or runs has to look at. */
 static bool is_near_base(const void *dentry, uint64_t super, uint64_t table, bool reads)
 {
+	uint32_t of_super = GUARD_FILTER_OF_SUPER(super);
 	const struct guard_entry *mark, *base;
 	const void *inode, *parent;
 	bool found = false;
@@ -316,6 +317,8 @@ static bool is_near_base(const void *dentry, uint64_t super, uint64_t table, boo
 		inode = dentry_inode(parent);
 		if (!inode)
 			break;
+		if (!filter_has(vault_bytes, inode_ino_low(inode) ^ of_super, GUARD_FILTER_BASES))
+			continue;
 		base = cache_find(vault_bytes, table, inode_super(inode) | GUARD_KEY_BASE,
 				  inode_ino(inode));
 		found = base && may_begin(base, dentry, reads);

@@ -22,12 +22,26 @@ struct view {
 	enum guard_view_cause cause;
 };
 
+static const char *names_half(uint64_t names)
+{
+	return vault_bytes + GUARD_VAULT_NAMES + GUARD_NAMES_HALF(names) * GUARD_VAULT_NAMES_SIZE;
+}
+
+/* Its offset, and GUARD_NAME_OF_GUEST. */
+static uint32_t name_word(uint64_t names, uint32_t i)
+{
+	return READ_ONCE(((const uint32_t *)names_half(names))[i]);
+}
+
 static const char *name_at(uint64_t names, uint32_t i)
 {
-	const char *half =
-		vault_bytes + GUARD_VAULT_NAMES + GUARD_NAMES_HALF(names) * GUARD_VAULT_NAMES_SIZE;
+	return names_half(names) + (name_word(names, i) & (GUARD_VAULT_NAMES_SIZE - 1));
+}
 
-	return half + (READ_ONCE(((const uint32_t *)half)[i]) & (GUARD_VAULT_NAMES_SIZE - 1));
+/* Only the guest's own view needs those; its errand is one like others. */
+static bool is_wanted(const struct view *view, uint64_t names, uint32_t i)
+{
+	return view->cause == GUARD_VIEW_ERRAND || !(name_word(names, i) & GUARD_NAME_OF_GUEST);
 }
 
 static int look_up(const struct kernel_path *root, const char *name, struct kernel_path *ret)
@@ -61,15 +75,18 @@ static void resolve_name(struct guard_resolved *resolved, const struct kernel_pa
 	path_put(&path);
 }
 
-/* The next names' worth of a record. No slot of the ring is held meanwhile: a path may hang on a dead server. */
+/* The next names' worth of a record, from @at on, which comes to stand behind them. No slot of the ring is held meanwhile: a path may hang on a dead server. */
 static uint32_t resolve_some(struct guard_resolved resolved[GUARD_VIEW_RESOLVED],
-			     const struct kernel_path *root, uint64_t names, uint32_t from)
+			     const struct view *view, uint64_t names, uint32_t *at)
 {
 	uint32_t n = 0;
 
-	while (n < GUARD_VIEW_RESOLVED && from + n < GUARD_NAMES_COUNT(names)) {
-		resolve_name(&resolved[n], root, names, from + n);
-		n++;
+	for (; *at < GUARD_NAMES_COUNT(names); ++*at) {
+		if (!is_wanted(view, names, *at))
+			continue;
+		if (n == GUARD_VIEW_RESOLVED)
+			break;
+		resolve_name(&resolved[n++], view->root, names, *at);
 	}
 	return n;
 }
@@ -127,8 +144,7 @@ static __attribute__((noinline)) bool resolve_once(const struct view *view, uint
 	creds = override_creds(init_cred);
 	do {
 		if (!without)
-			n = resolve_some(resolved, view->root, names, i);
-		i += n;
+			n = resolve_some(resolved, view, names, &i);
 		last = without || i == GUARD_NAMES_COUNT(names);
 		sent = send_view(view, names, resolved, n, last, &position);
 	} while (sent && !last);

@@ -688,11 +688,15 @@ static void errand_failed(struct session *session, struct container *container,
 		sweep_ask_again(session, container);
 }
 
-/* Records of a view can be lost, or be more at a time than are kept. */
-static bool is_complete(const struct view *view)
+/* Records of a view can be lost, or be more at a time than are kept. What only the guest needs is not asked for in every view. */
+static bool is_complete(const struct entering *entering)
 {
+	const struct view *view = entering->view;
+
 	for (size_t i = 0; i < view->n; i++) {
-		if (view->resolved[i].error == -ENODATA)
+		if (view->resolved[i].error == -ENODATA &&
+		    (entering->container->is_guest ||
+		     entering->session->plan->names[i].of_container))
 			return false;
 	}
 	return true;
@@ -731,7 +735,7 @@ static void enter_resolved(struct session *session, const struct guard_view_reco
 		enter_lazily(&entering);
 	else
 		enter_all(&entering);
-	if (record->n_resolved && !is_complete(view))
+	if (record->n_resolved && !is_complete(&entering))
 		ask_for_rest(&entering);
 	if (record->cause == GUARD_VIEW_LAZY)
 		watches_remove_kind(session->watches, container, WATCH_LAZY);

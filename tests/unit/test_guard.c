@@ -1621,6 +1621,30 @@ static void test_start(void **state)
 	assert_int_equal(n, ARRAY_SIZE(many_names));
 }
 
+/* What only the guest's own rules name is not looked up in a container. */
+static void test_start_without_guests_names(void **state)
+{
+	static const uint32_t wanted[] = { 0, 2, ARRAY_SIZE(many_names) - 2 };
+	const struct kernel_path root = { &fake.mounts[1].mnt, fake.roots[0] };
+	uint32_t *offsets = (uint32_t *)(vault_bytes + GUARD_VAULT_NAMES);
+	const struct guard_view_record *record;
+
+	(void)state;
+	put_names(many_names, ARRAY_SIZE(many_names), 77);
+	for (uint32_t i = 0, next = 0; i < ARRAY_SIZE(many_names); i++) {
+		if (next < ARRAY_SIZE(wanted) && i == wanted[next])
+			next++;
+		else
+			offsets[i] |= GUARD_NAME_OF_GUEST;
+	}
+	assert_int_equal(guard_sb_pivotroot(&root, &root), 0);
+	record = next_record(GUARD_RECORD_VIEW);
+	assert_int_equal(record->last, 1);
+	assert_int_equal(record->n_resolved, ARRAY_SIZE(wanted));
+	for (uint32_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_int_equal(record->resolved[i].name, wanted[i]);
+}
+
 /* A container that the host knows does not start again: its new root hides the one that the rules are about. */
 static void test_start_again(void **state)
 {
@@ -2431,6 +2455,7 @@ int main(void)
 		TEST(test_move_and_umount),
 		TEST(test_nothing_watched),
 		TEST(test_start),
+		TEST(test_start_without_guests_names),
 		TEST(test_start_again),
 		TEST(test_chroot),
 		TEST(test_start_refused),

@@ -235,6 +235,8 @@ static void check_names(const uint8_t *vault, const struct plan *plan)
 	for (uint32_t i = 0; i < plan->n_names; i++) {
 		uint32_t at = ((const uint32_t *)half)[i];
 
+		assert_int_equal(!(at & GUARD_NAME_OF_GUEST), plan->names[i].of_container);
+		at &= ~GUARD_NAME_OF_GUEST;
 		assert_int_equal(at, at & (GUARD_VAULT_NAMES_SIZE - 1));
 		assert_string_equal(half + at, plan->names[i].path);
 	}
@@ -308,6 +310,40 @@ static void test_executables(void **state)
 	plan_free(plan);
 }
 
+/* What only rules for the guest itself name, directories too, is no container's; what others name as well, is. */
+static void test_guests_names(void **state)
+{
+	static char etc_file[] = "/etc/file", bin_a[] = "/bin/a", bin_b[] = "/bin/b", c[] = "/c";
+	static char *guests[] = { etc_file, bin_a }, *containers[] = { bin_b }, *except[] = { c };
+	struct policy_exception excepted[] = { { .executables = except, .n_executables = 1 } };
+	struct policy_rule rules[] = {
+		{ .paths = guests, .n_paths = 2, .guest = true },
+		{ .paths = containers, .n_paths = 1, .except = excepted, .n_except = 1 },
+	};
+	static const struct {
+		const char *path;
+		bool of_container;
+	} expected[] = {
+		{ "/", true },	     { "/etc", false },	 { "/etc/file", false }, { "/bin", true },
+		{ "/bin/a", false }, { "/bin/b", true }, { "/c", true },
+	};
+	_cleanup_(freep) uint8_t *vault = aligned_alloc(4096, GUARD_VAULT_TABLES);
+	struct policy policy = { .rules = rules, .n_rules = 2 };
+	struct plan *plan = NULL;
+
+	(void)state;
+	memset(vault, 0, GUARD_VAULT_TABLES);
+	assert_int_equal(plan_new(&plan, &policy, NULL), 0);
+	assert_int_equal(plan->n_names, ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		assert_string_equal(plan->names[i].path, expected[i].path);
+		assert_int_equal(plan->names[i].of_container, expected[i].of_container);
+	}
+	plan_publish(plan, (struct guard_vault *)vault);
+	check_names(vault, plan);
+	plan_free(plan);
+}
+
 /* As many paths as fit, and one more. */
 static void test_limits(void **state)
 {
@@ -349,10 +385,11 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),	    cmocka_unit_test(test_parents),
-		cmocka_unit_test(test_locate),	    cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_left_below),  cmocka_unit_test(test_publish),
-		cmocka_unit_test(test_executables), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_names),	     cmocka_unit_test(test_parents),
+		cmocka_unit_test(test_locate),	     cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_left_below),   cmocka_unit_test(test_publish),
+		cmocka_unit_test(test_guests_names), cmocka_unit_test(test_executables),
+		cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
