@@ -210,13 +210,13 @@ def say_missed(document, data):
     if not above:
         return
     document.say(f"""
-**Above +1 %: {'; '.join(above)}.** Three things cost, told apart by policies and builds of the guard that lack one of them:""", """
-- *A start* takes a part more that does not depend on how much is watched, in its own tasks (kernel threads take no more than without), and then for each path that is resolved before it: the kernel's own walk, on an overlay on which
-  nothing has been looked up yet. Lazily that is the same work, at the first open. Docker's own doings are some forty times crun's, and its starts show neither.""", """
+**Above +1 %: {'; '.join(above)}.** What costs:""", """
+- *A start* has each path of the policy's rules for containers resolved before it, and each directory on the way, by the kernel's own walk, on an overlay on which nothing has been looked up yet. (The built-in rules' are the guest's own paths, and are
+  not.) A walk takes a buffer of 4 KiB for the name, which Debian's kernels fill with zeros (`init_on_alloc`, `rep stosb`): as QEMU counts instructions, a byte each, that is more than half of what a path costs; as time passes, it is little. Lazily the same work is done at
+  the first open. Docker's own doings are some forty times crun's, and its starts show neither.""", """
 - *New names on overlayfs are judged twice.* What overlayfs does in its upper layer was judged above, and is told by its credentials. But for each new file, directory or symbolic link it makes other ones for this once
-  (`ovl_create_or_link()`: `prepare_creds()`), which could be anybody's: so the guard walks up from the name to the layer's root, where all of the policy's paths hang, and compares. A rule about names that did not ask there
-  could be gone round by making the file anew.""", """
-- *A rule about reading*, as this policy's for password hashes, whose names hang from a layer's root: while there is one, opens for reading are looked up in the table, too (see [the guard's way](#the-guards-way)).""")
+  (`ovl_create_or_link()`: `prepare_creds()`), which could be anybody's: so the guard walks up from the name to the layer's root, where all of the policy's paths hang, and asks whether one begins like it. A rule about names that did not ask there
+  could be gone round by making the file anew.""")
 
 
 def write(document, results):
